@@ -1,0 +1,1 @@
+from . import contract, controllers, models, sync

@@ -1,0 +1,80 @@
+"""``students``: payload 2 of the onboarding data contract."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from .base import BirthDate, Document, Name, Payload, RequiredName, Text
+from .link import Links, check_named_once
+
+_Names = Annotated[list[RequiredName], Field(max_length=100)]
+
+
+class Health(Payload):
+    blood_group: Name | None = None
+    allergies: _Names | None = None
+    medical_conditions: _Names | None = None
+
+
+class Emergency(Payload):
+    name: Name | None = None
+    phone: Name | None = None
+    relation: Name | None = None
+
+
+class Address(Payload):
+    permanent: Text | None = None
+    correspondence: Text | None = None
+    city: Name | None = None
+    state: Name | None = None
+    country: Name | None = None
+    pin: Name | None = None
+
+
+class PreviousSchool(Payload):
+    school_name: Name | None = None
+    board: Name | None = None
+    last_grade: Name | None = None
+    year_of_completion: Annotated[int, Field(ge=1900, le=2200)] | None = None
+    reason_for_transfer: Text | None = None
+
+
+class Transport(Payload):
+    mode: Name | None = None
+    route: Name | None = None
+
+
+class StudentDocument(Document):
+    """A student. ``parents`` (or ``guardians``, the same), when sent, is the whole list of the student's guardians."""
+
+    model_config = ConfigDict(json_schema_extra={"also_read": ["guardians"]})
+
+    full_name: RequiredName
+    dob: BirthDate | None = None
+    gender: Name | None = None
+    nationality: Name | None = None
+    religion: Name | None = None
+    caste_community: Name | None = None
+    languages: _Names | None = None
+    photo_url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s]+$")] | None = None
+    health: Health | None = None
+    emergency: Emergency | None = None
+    address: Address | None = None
+    previous_school: PreviousSchool | None = None
+    transport: Transport | None = None
+    parents: Links | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _guardians_are_parents(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "guardians" not in data:
+            return data
+        if "parents" in data:
+            raise PydanticCustomError("named_twice", "sends both parents and guardians; they mean the same, send one")
+        return {"parents" if key == "guardians" else key: value for key, value in data.items()}
+
+    @model_validator(mode="after")
+    def _check_parents(self) -> "StudentDocument":
+        check_named_once(self.parents, "parents")
+        return self

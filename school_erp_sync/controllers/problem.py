@@ -1,0 +1,106 @@
+"""What can go wrong, as RFC 9457 problem documents: one function from exception to answer."""
+
+import json
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import psycopg2
+from werkzeug.exceptions import HTTPException
+
+from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, MissingError, UserError
+from odoo.http import Response
+
+from ..contract.base import FieldError
+
+_logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+# Answers hold personal data of children: nobody on the way may keep them.
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Problem(HTTPException):
+    """Why a request is not served, in words for whoever sent it.
+
+    :param status: the HTTP status
+    :param kind: the last part of the problem's ``type``; stable, for programs
+    :param detail: what was wrong and what to do
+    :param errors: the fields at fault
+    :param headers: further headers of the answer
+    :param extra: further members of the problem document
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ):
+        super().__init__(detail)
+        self.code = status
+        self.kind = kind
+        self.errors = errors
+        self.headers = headers or {}
+        self.extra = extra or {}
+
+    def answer(self, request_id: str, path: str) -> Response:
+        """:return: the response, with ``requestId`` under which the log of the server and of Odoo know it"""
+        body = {
+            "type": f"urn:school-erp-sync:problem:{self.kind}",
+            "title": HTTPStatus(self.code).phrase,
+            "status": self.code,
+            "detail": self.description,
+            "instance": path,
+            "requestId": request_id,
+            "errors": [error.as_json() for error in self.errors],
+            **self.extra,
+        }
+        return json_response(body, self.code, {**self.headers, "X-Request-Id": request_id}, MEDIA_TYPE)
+
+
+def json_response(
+    body: Any, status: int, headers: Mapping[str, str] | None = None, media_type: str = "application/json"
+) -> Response:
+    """``body`` as JSON, in UTF-8 and not to be stored by anybody on the way."""
+    data = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(data, status=status, headers={**HEADERS, **(headers or {})}, content_type=media_type)
+
+
+def problem_of(exc: Exception, request_id: str) -> Problem:
+    """What to tell the client about ``exc``. Nothing of an unexpected one but the id under which it is logged."""
+    match exc:
+        case Problem():
+            return exc
+        case HTTPException(code=int(code)):
+            kind = HTTPStatus(code).phrase.lower().replace(" ", "-")
+            return Problem(code, kind, exc.description or HTTPStatus(code).phrase)
+        case AccessDenied():
+            return Problem(401, "unauthorized", "The API key is not valid.")
+        case AccessError():
+            return Problem(403, "forbidden", "The user of this API key may not do this; ask an Odoo administrator.")
+        case MissingError():
+            return Problem(404, "not-found", "The record does not exist any more.")
+        case UserError():
+            return Problem(422, "refused", f"Odoo refuses this: {exc}")
+        case ConcurrencyError() | psycopg2.OperationalError():
+            return Problem(
+                503,
+                "busy",
+                "The same records are being changed by others. Send it again.",
+                headers={"Retry-After": "1"},
+            )
+    # The message of an exception may quote a document, and so a child's data; its type and place do not.
+    frames = "".join(traceback.format_tb(exc.__traceback__))
+    _logger.error("request %s failed with %s\n%s", request_id, type(exc).__qualname__, frames)
+    # Odoo logs what it cannot explain with its message, at this level.
+    exc.loglevel = logging.DEBUG
+    return Problem(
+        500, "internal-error", f"Something went wrong inside Odoo; its log knows more under request {request_id}."
+    )

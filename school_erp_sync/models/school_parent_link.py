@@ -1,0 +1,143 @@
+from collections import defaultdict
+from typing import Any
+
+from odoo import api, fields, models
+
+from ..sync.item import Item
+
+# What a link of the contract says -> where it is stored.
+LINK_FIELDS = {
+    "relation": "relation",
+    "priority": "priority",
+    "custodial": "custodial",
+    "emergency": "emergency",
+    "livesWith": "lives_with",
+    "pickup": "pickup",
+    "receivesMail": "receives_mail",
+    "pays": "pays",
+    "start": "date_start",
+    "end": "date_end",
+}
+
+_OTHER_SIDE = {"student_id": ("parent_id", "parents"), "parent_id": ("student_id", "students")}
+
+
+class SchoolParentLink(models.Model):
+    """A guardian and a student: what is true of the pair. A divorced father may pick up one child and not another."""
+
+    _name = "school.parent.link"
+    _description = "Guardian of a Student"
+    _order = "priority, id"
+    _rec_name = "parent_id"
+
+    student_id = fields.Many2one("school.student", required=True, index=True, ondelete="cascade")
+    parent_id = fields.Many2one(
+        "school.parent", string="Guardian", required=True, index=True, ondelete="cascade", check_company=True
+    )
+    company_id = fields.Many2one(related="student_id.company_id", store=True, precompute=True)
+    source_id = fields.Many2one(
+        "school.sync.source",
+        index="btree_not_null",
+        ondelete="set null",
+        readonly=True,
+        help="The source that sent this link and may take it away again. Empty for a link made in Odoo.",
+    )
+    relation = fields.Char(help="What the guardian is to this student, where it differs from the guardian's own.")
+    relation_shown = fields.Char("Relation to Student", compute="_compute_relation_shown", inverse="_inverse_relation_shown")
+    priority = fields.Integer(default=1, help="Whom to call first: 1 before 2.")
+    custodial = fields.Boolean("Custody")
+    emergency = fields.Boolean("Emergency Contact")
+    lives_with = fields.Boolean("Lives With")
+    pickup = fields.Boolean("May Pick Up")
+    receives_mail = fields.Boolean("Receives Mail")
+    pays = fields.Boolean("Pays", help="Invoices of this student are addressed to this guardian.")
+    date_start = fields.Date("From")
+    date_end = fields.Date("Until")
+    phone = fields.Char(related="parent_id.phone")
+    email = fields.Char(related="parent_id.email")
+    occupation = fields.Char(related="parent_id.function", string="Occupation")
+
+    _pair_unique = models.Constraint(
+        "UNIQUE (student_id, parent_id)", "This guardian is linked to this student already."
+    )
+    _period_check = models.Constraint(
+        "CHECK (date_end IS NULL OR date_start IS NULL OR date_end >= date_start)",
+        "A link cannot end before it starts.",
+    )
+
+    @api.depends("relation", "parent_id.relation")
+    def _compute_relation_shown(self):
+        for link in self:
+            link.relation_shown = link.relation or link.parent_id.relation
+
+    def _inverse_relation_shown(self):
+        for link in self:
+            said = link.relation_shown
+            link.relation = said if said != link.parent_id.relation else False
+
+    @api.model
+    def _sync_replace(self, source, side: str, path: str, items: list[Item]) -> None:
+        """Make the links of each item's record what its document says at ``path``.
+
+        Links that this source sent before and that are not named any more are removed; those of others stay.
+
+        :param side: the field that holds the item's own record, ``student_id`` or ``parent_id``
+        """
+        items = [item for item in items if path in item.paths]
+        if not items:
+            return
+        other_side, entity = _OTHER_SIDE[side]
+        wanted = {
+            (item.res_id, item.found[entity, link["externalId"]]): self._prepare_values(link)
+            for item in items
+            for link in item.decision.document.get(path) or ()
+        }
+        gone = self.browse()
+        for link in self.search([(side, "in", [item.res_id for item in items])]):
+            values = wanted.pop((link[side].id, link[other_side].id), None)
+            if values is None:
+                gone |= link if link.source_id == source else self.browse()
+            elif changed := {name: value for name, value in values.items() if (link[name] or False) != value}:
+                link.write(changed)
+        gone.unlink()
+        self.create(
+            [
+                {side: own_id, other_side: other_id, "source_id": source.id, **values}
+                for (own_id, other_id), values in wanted.items()
+            ]
+        )
+
+    @api.model
+    def _prepare_values(self, link: dict[str, Any]) -> dict[str, Any]:
+        values = {name: link[key] or False for key, name in LINK_FIELDS.items() if key in link}
+        for name in ("date_start", "date_end"):
+            if values.get(name):
+                values[name] = fields.Date.to_date(values[name])
+        return values
+
+    @api.model
+    def _sync_by_side(self, source, side: str, records) -> dict[int, list[dict[str, Any]]]:
+        """The links of ``records`` as the contract words them, by record id; people unknown to ``source`` are left out."""
+        other_side, entity = _OTHER_SIDE[side]
+        links = self.search([(side, "in", records.ids)])
+        external_ids = source._external_ids(entity, links[other_side].ids)
+        result = defaultdict(list)
+        for link in links:
+            if external_id := external_ids.get(link[other_side].id):
+                result[link[side].id].append({"externalId": external_id, **link._to_json()})
+        return result
+
+    def _to_json(self) -> dict[str, Any]:
+        said = {key: self[name] for key, name in LINK_FIELDS.items()}
+        return {key: value.isoformat() if key in ("start", "end") else value for key, value in said.items() if value}
+
+    @api.model
+    def _sync_same(self, said: list[dict[str, Any]], now: list[dict[str, Any]]) -> bool:
+        """Whether the links ``now`` hold what ``said`` says of them; flags that it does not speak of do not matter."""
+        held = {link["externalId"]: link for link in now or ()}
+        return {link["externalId"] for link in said} == held.keys() and all(
+            (held[link["externalId"]].get(key) or None) == (link[key] or None)
+            for link in said
+            for key in LINK_FIELDS
+            if key in link
+        )

@@ -1,0 +1,192 @@
+from collections import Counter, defaultdict
+
+import phonenumbers
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import email_normalize
+
+from ..sync.item import Item
+from ..sync.merge import value_at
+
+
+class SchoolPersonMixin(models.AbstractModel):
+    """A role that a contact plays in a school: the contact says who it is, the role what it is to the school."""
+
+    _name = "school.person.mixin"
+    _inherit = ["school.sync.mixin"]
+    _description = "Contact in a Role at School"
+
+    #: where a document says the person's name, and its phone numbers
+    _sync_name_path: str
+    _sync_phone_paths: tuple[str, ...] = ()
+
+    company_id = fields.Many2one(
+        "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
+    )
+    active = fields.Boolean(default=True)
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "active" in vals:
+            if vals["active"]:
+                self.partner_id.filtered(lambda partner: not partner.active).action_unarchive()
+            else:
+                self.partner_id._archive_idle_school_contacts()
+        return result
+
+    def action_open_contact(self):
+        """:return: the action that opens the contact behind this role"""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "res.partner",
+            "res_id": self.partner_id.id,
+            "view_mode": "form",
+        }
+
+    # ------------------------------------------------------------------
+    # From documents to records
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_values(self, source, items: list[Item]) -> None:
+        super()._sync_values(source, items)
+        region = source.company_id.country_code or None
+        for item in items:
+            self._sync_check_phones(item, region)
+
+    @api.model
+    def _sync_check_phones(self, item: Item, region: str | None) -> None:
+        for path in self._sync_phone_paths:
+            number = value_at(item.decision.document, path) if path in item.paths else None
+            if not number:
+                continue
+            try:
+                possible = phonenumbers.is_possible_number(phonenumbers.parse(number, region))
+            except phonenumbers.NumberParseException:
+                possible = False
+            if not possible:
+                # A family is worth more than a phone number: it is kept as given, and the sender is told.
+                item.warn(f"/{path.replace('.', '/')} does not look like a phone number and was kept as it is")
+
+    @api.model
+    def _sync_create(self, source, items: list[Item]):
+        self._sync_match(source, items)
+        matched = [item for item in items if item.values.get("partner_id")]
+        self._sync_write_contacts({item.values["partner_id"]: item for item in matched})
+        vals_list = []
+        for item in items:
+            values = self._split_values(item.values)[0] if item in matched else item.values
+            vals_list.append({**values, "company_id": source.company_id.id})
+        records = self.create(vals_list)
+        # A new contact belongs to the school that sent it: other companies have no business with it.
+        matched_ids = {item.values["partner_id"] for item in matched}
+        new_contacts = records.partner_id.filtered(lambda partner: partner.id not in matched_ids)
+        new_contacts.company_id = source.company_id
+        return records
+
+    @api.model
+    def _sync_write(self, source, items: list[Item]) -> None:
+        records = self.browse([item.res_id for item in items])
+        self._sync_write_contacts(dict(zip(records.partner_id.ids, items, strict=True)))
+        for record, item in zip(records, items, strict=True):
+            if own := self._split_values(item.values)[0]:
+                record.write(own)
+
+    @api.model
+    def _sync_write_contacts(self, items_by_contact: dict[int, Item]) -> None:
+        contacts = self.env["res.partner"].browse(items_by_contact)
+        staff = contacts.filtered(lambda contact: any(user._is_internal() for user in contact.sudo().user_ids))
+        for contact in contacts:
+            item = items_by_contact[contact.id]
+            values = self._split_values(item.values)[1]
+            if contact in staff and values:
+                # Whoever may change a colleague's e-mail may take over the account; Odoo refuses that, rightly.
+                item.warn(
+                    f"contact {contact.id} belongs to a member of staff with a login: "
+                    "name, address, phone and e-mail were left as Odoo has them"
+                )
+            elif values:
+                contact.write(values)
+
+    @api.model
+    def _split_values(self, values: dict) -> tuple[dict, dict]:
+        """``values`` of this role, and those of the contact behind it."""
+        own = {name: value for name, value in values.items() if not self._fields[name].inherited}
+        return own, {name: value for name, value in values.items() if name not in own}
+
+    # ------------------------------------------------------------------
+    # Taking over contacts that are there already
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_match(self, source, items: list[Item]) -> None:
+        """Find the contacts of new persons by the source's rule: ``partner_id`` is set where exactly one fits.
+
+        Where several contacts, or several documents of the batch, fit each other, nothing is guessed.
+        """
+        wanted = defaultdict(list)
+        for item in items:
+            if key := self._sync_match_key(source, item):
+                wanted[key].append(item)
+        if not wanted:
+            return
+        found = defaultdict(list)
+        for contact in self._sync_match_candidates(source, [key[0] for key in wanted]):
+            found[self._sync_contact_key(source, contact)].append(contact)
+        taken = Counter(
+            self.with_context(active_test=False)
+            .search([("partner_id", "in", [contact.id for contacts in found.values() for contact in contacts])])
+            .partner_id.ids
+        )
+        for key, key_items in wanted.items():
+            contacts = found.get(key, [])
+            if not contacts:
+                continue
+            if len(contacts) > 1 or len(key_items) > 1 or taken[contacts[0].id]:
+                for item in key_items:
+                    item.warn(
+                        f"{len(contacts)} contact(s) and {len(key_items)} document(s) match by "
+                        f"{dict(source._fields['match_rule'].selection)[source.match_rule].lower()}; "
+                        "a new contact was made rather than guessing"
+                    )
+            else:
+                key_items[0].values["partner_id"] = contacts[0].id
+                key_items[0].warn(f"took over contact {contacts[0].id}, which was there already")
+
+    @api.model
+    def _sync_match_key(self, source, item: Item) -> tuple | None:
+        if source.match_rule == "reference":
+            return (item.external_id,)
+        email = email_normalize(value_at(item.document, "email") or "")
+        if source.match_rule == "email" and email:
+            return (email,)
+        if source.match_rule == "email_name" and email:
+            return (email, item.document[self._sync_name_path].casefold())
+        return None
+
+    @api.model
+    def _sync_match_candidates(self, source, values: list[str]):
+        name = "ref" if source.match_rule == "reference" else "email_normalized"
+        return self.env["res.partner"].search(
+            Domain(name, "in", values)
+            & Domain("is_company", "=", False)
+            & Domain("company_id", "in", [False, source.company_id.id])
+        )
+
+    @api.model
+    def _sync_contact_key(self, source, contact) -> tuple:
+        if source.match_rule == "reference":
+            return (contact.ref,)
+        if source.match_rule == "email":
+            return (contact.email_normalized,)
+        return (contact.email_normalized, (contact.name or "").casefold())
+
+    # ------------------------------------------------------------------
+    # From records to documents
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_changed_since(self, since) -> Domain:
+        return super()._sync_changed_since(since) | Domain("partner_id.write_date", ">=", since)

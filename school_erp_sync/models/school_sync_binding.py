@@ -1,0 +1,64 @@
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from odoo import _, api, fields, models
+
+
+class SchoolSyncBinding(models.Model):
+    """What a source calls a record: (source, entity, externalId) ↔ (model, record id), and what it last said of it."""
+
+    _name = "school.sync.binding"
+    _description = "Sync Binding"
+    _order = "id desc"
+    _rec_name = "external_id"
+
+    source_id = fields.Many2one("school.sync.source", required=True, ondelete="cascade", readonly=True)
+    company_id = fields.Many2one("res.company", string="School", required=True, index=True, readonly=True)
+    entity = fields.Char(required=True, readonly=True)
+    external_id = fields.Char("External ID", required=True, readonly=True, index="trigram")
+    res_model = fields.Char("Model", required=True, readonly=True)
+    res_id = fields.Many2oneReference("Record ID", model_field="res_model", readonly=True)
+    version = fields.Integer(default=1, readonly=True, help="Rises by one with each change that the source sent.")
+    digest = fields.Char(readonly=True, groups="school_erp_sync.group_sync_manager")
+    document = fields.Json(
+        "Last Document", readonly=True, groups="school_erp_sync.group_sync_manager", help="In its canonical form."
+    )
+    document_text = fields.Text(
+        "Document", compute="_compute_document_text", groups="school_erp_sync.group_sync_manager"
+    )
+    source_updated_at = fields.Datetime("Changed at Source", readonly=True)
+    deleted_at = fields.Datetime("Deleted by Source", readonly=True)
+    res_name = fields.Char("Record", compute="_compute_res_name")
+
+    _identity = models.UniqueIndex("(source_id, entity, external_id)", "This external ID is bound already.")
+    _record_index = models.Index("(res_model, res_id)")
+    _page_index = models.Index("(source_id, entity, id)")
+
+    @api.depends("document")
+    def _compute_document_text(self):
+        for binding in self:
+            binding.document_text = json.dumps(binding.document, indent=2, ensure_ascii=False)
+
+    @api.depends("res_model", "res_id")
+    def _compute_res_name(self):
+        for res_model, bindings in self.grouped("res_model").items():
+            records = self.env[res_model].browse(bindings.mapped("res_id")).exists() if res_model in self.env else ()
+            names = {record.id: record.display_name for record in records}
+            for binding in bindings:
+                binding.res_name = names.get(binding.res_id) or _("(deleted)")
+
+    def action_open_record(self):
+        """:return: the action that opens the record that is bound"""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "view_mode": "form",
+        }
+
+    @api.model
+    def _document_text(self, document: Mapping[str, Any]) -> str:
+        """``document`` as it is stored: PostgreSQL orders the keys of a jsonb by itself."""
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,139 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ..sync.item import Item, Report, Status
+
+# What is kept of a request or response with the log. Documents that fail are kept whole, with their line.
+PAYLOAD_LENGTH = 64 * 1024
+
+
+class SchoolSyncLog(models.Model):
+    """An exchange: one request of a source, logged whole."""
+
+    _name = "school.sync.log"
+    _description = "Sync Log"
+    _order = "id desc"
+    _rec_name = "request_id"
+
+    request_id = fields.Char(
+        "Request", required=True, readonly=True, index=True, help="As in the answer to the source."
+    )
+    source_id = fields.Many2one("school.sync.source", required=True, readonly=True, ondelete="cascade")
+    company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
+    entity = fields.Char(readonly=True)
+    method = fields.Char(required=True, readonly=True)
+    path = fields.Char(required=True, readonly=True)
+    state = fields.Selection(
+        [("success", "Success"), ("partial", "Partly Failed"), ("error", "Failed")], required=True, readonly=True
+    )
+    http_status = fields.Integer("HTTP Status", required=True, readonly=True, aggregator=None)
+    message = fields.Char(readonly=True)
+    received = fields.Integer(readonly=True)
+    created = fields.Integer(readonly=True)
+    updated = fields.Integer(readonly=True)
+    unchanged = fields.Integer(readonly=True)
+    parked = fields.Integer(readonly=True)
+    stale = fields.Integer(readonly=True)
+    conflict = fields.Integer(readonly=True)
+    failed = fields.Integer(readonly=True)
+    duration = fields.Integer("Duration (ms)", readonly=True, aggregator="avg")
+    request = fields.Text("Request Body", readonly=True, groups="school_erp_sync.group_sync_manager")
+    response = fields.Text("Response Body", readonly=True, groups="school_erp_sync.group_sync_manager")
+    line_ids = fields.One2many("school.sync.log.line", "log_id", string="Documents", readonly=True)
+
+    _source_index = models.Index("(source_id, create_date DESC)")
+    _failed_index = models.Index("(create_date DESC) WHERE state != 'success'")
+
+    @api.model
+    def _record(self, source, exchange: dict[str, Any], report: Report | None) -> None:
+        """Log one exchange, with a line for each document that was not merely unchanged.
+
+        :param exchange: ``request_id, method, path, entity, http_status, message, duration`` (milliseconds),
+            ``request`` and ``response`` (text)
+        """
+        summary = report.summary() if report else {}
+        summary.pop(Status.ROLLED_BACK.value, None)
+        went_through = exchange["http_status"] < 400
+        # sudo: whoever writes through the API must not be able to read, or shape, the log of what was written.
+        log = self.sudo().create(
+            {
+                **exchange,
+                **summary,
+                "source_id": source.id,
+                "company_id": source.company_id.id,
+                "state": "partial" if exchange["http_status"] == 207 else "success" if went_through else "error",
+                "request": self._shorten(exchange["request"]),
+                "response": self._shorten(exchange["response"]),
+            }
+        )
+        if report:
+            log._record_lines(report)
+
+    def _record_lines(self, report: Report) -> None:
+        items = [item for item in report.items if item.status is not Status.UNCHANGED]
+        if not items:
+            return
+        # Raw SQL: a thousand lines in one statement; the model has no computed field and no constraint to skip.
+        self.env.execute_query(
+            SQL(
+                """
+                INSERT INTO school_sync_log_line
+                       (log_id, company_id, position, external_id, status, res_model, res_id, message, document,
+                        create_uid, create_date, write_uid, write_date)
+                SELECT %(log_id)s, %(company_id)s, line.*,
+                       %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC'
+                  FROM unnest(%(positions)s::int[], %(external_ids)s::varchar[], %(statuses)s::varchar[],
+                              %(models)s::varchar[], %(res_ids)s::int[], %(messages)s::text[], %(documents)s::text[])
+                       AS line
+             RETURNING id
+                """,
+                log_id=self.id,
+                company_id=self.company_id.id,
+                uid=self.env.uid,
+                positions=[item.index for item in items],
+                external_ids=[item.external_id for item in items],
+                statuses=[item.status.value for item in items],
+                models=[report.model if item.res_id else None for item in items],
+                res_ids=[item.res_id for item in items],
+                messages=[self._line_message(item) for item in items],
+                documents=[None if item.went_through else _storable(item.raw) for item in items],
+            )
+        )
+
+    @api.model
+    def _line_message(self, item: Item) -> str | None:
+        sentences = [f"{error.pointer or '/'}: {error.detail}" for error in item.errors] + item.warnings
+        if item.status is Status.UPDATED:
+            sentences.insert(0, f"changed: {', '.join(sorted(item.paths)) or 'nothing but its archived state'}")
+        return "\n".join(sentences) or None
+
+    @api.model
+    def _shorten(self, text: str) -> str:
+        text = text.replace("\0", "\N{SYMBOL FOR NULL}")
+        if len(text) <= PAYLOAD_LENGTH:
+            return text
+        return f"{text[:PAYLOAD_LENGTH]}\n… {len(text) - PAYLOAD_LENGTH} more characters were not kept"
+
+    @api.autovacuum
+    def _gc_logs(self):
+        """Forget payloads, which hold personal data, and later the log itself, as each source says."""
+        now = fields.Datetime.now()
+        for source in self.env["school.sync.source"].with_context(active_test=False).search([]):
+            of_source = Domain("source_id", "=", source.id)
+            self.search(of_source & Domain("create_date", "<", now - timedelta(days=source.log_days))).unlink()
+            expired = self.search(
+                of_source
+                & Domain("create_date", "<", now - timedelta(days=source.payload_days))
+                & (Domain("request", "!=", False) | Domain("response", "!=", False))
+            )
+            expired.write({"request": False, "response": False})
+            expired.line_ids.write({"document": False})
+
+
+def _storable(raw: Any) -> str:
+    return json.dumps(raw, ensure_ascii=False, indent=2).replace("\\u0000", "\N{SYMBOL FOR NULL}")

@@ -1,0 +1,149 @@
+from collections.abc import Iterable
+from typing import Any
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+from ..sync.item import Item, Reference
+from ..sync.merge import put, value_at
+
+
+class SchoolSyncMixin(models.AbstractModel):
+    """Makes a model syncable: documents of one entity become its records, and back.
+
+    A model says what is specific to it (``_sync_entity``, ``_sync_document``, ``_sync_fields`` and, where that is not
+    enough, the ``_sync_…`` methods below); the engine does the rest. Methods that take ``items`` work on a whole batch
+    and must not query in a loop over it.
+    """
+
+    _name = "school.sync.mixin"
+    _description = "Record That a School System Sends"
+
+    #: the word in the path of the API, such as "students"
+    _sync_entity: str
+    #: the class of the contract that reads a document of the entity
+    _sync_document: type
+    #: where each simple part of a document is stored: path in the document -> field of this model
+    _sync_fields: dict[str, str]
+
+    sync_binding_ids = fields.One2many(
+        "school.sync.binding",
+        "res_id",
+        string="Sources",
+        domain=lambda self: [("res_model", "=", self._name)],
+        readonly=True,
+    )
+
+    @api.ondelete(at_uninstall=True)
+    def _unlink_bindings(self):
+        # sudo: whoever may delete the record may delete what says where it came from; nobody may keep a binding of it.
+        self.env["school.sync.binding"].sudo().search(
+            Domain("res_model", "=", self._name) & Domain("res_id", "in", self.ids)
+        ).unlink()
+
+    def action_open_bindings(self):
+        """:return: the action that shows which documents of which sources this record comes from"""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_binding_action")
+        action["domain"] = [("res_model", "=", self._name), ("res_id", "=", self.id)]
+        return action
+
+    # ------------------------------------------------------------------
+    # From documents to records
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_paths(self) -> Iterable[str]:
+        """The parts of a document that are compared and stored one by one."""
+        return self._sync_fields
+
+    @api.model
+    def _sync_references(self, document: dict[str, Any]) -> Iterable[Reference]:
+        """The records that ``document`` refers to, by their entity and externalId."""
+        return ()
+
+    @api.model
+    def _sync_values(self, source, items: list[Item]) -> None:
+        """Turn the changed ``paths`` of each item's document into field ``values``, or into ``errors``.
+
+        Writes nothing: some of the items are here only to find all that is wrong with them.
+        """
+        for item in items:
+            document = item.decision.document
+            for path in item.paths:
+                if name := self._sync_fields.get(path):
+                    item.values[name] = value_at(document, path) or False
+
+    @api.model
+    def _sync_make_related(self, source, items: list[Item]) -> None:
+        """Make the small records that ``values`` are to point to and that are not there yet, such as tags."""
+
+    @api.model
+    def _sync_create(self, source, items: list[Item]):
+        """:return: the new records, one an item, in their order"""
+        return self.create([{"company_id": source.company_id.id, **item.values} for item in items])
+
+    @api.model
+    def _sync_write(self, source, items: list[Item]) -> None:
+        """Store the ``values`` of items whose records exist (``res_id``)."""
+        for item in items:
+            if item.values:
+                self.browse(item.res_id).write(item.values)
+
+    @api.model
+    def _sync_applied(self, source, items: list[Item]) -> None:
+        """Store what lies beyond the record itself, after all records of the batch are there."""
+
+    # ------------------------------------------------------------------
+    # From records to documents
+    # ------------------------------------------------------------------
+
+    def _sync_read(self, source, documents: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """These records as documents of the contract.
+
+        Where a record still holds what ``source`` said, its own words are given back (``"IN"`` stays ``"IN"``);
+        elsewhere, what Odoo says.
+
+        :param documents: the last document applied, by record id
+        :return: the document by record id
+        """
+        result = {}
+        for record, current in zip(self, self._sync_to_json(source), strict=True):
+            sent = documents.get(record.id) or {}
+            result[record.id] = document = {}
+            for path, now in current.items():
+                said = value_at(sent, path)
+                value = said if said is not None and record._sync_holds(path, said, now) else now
+                if value not in (None, []) or value_at(sent, path, self) is not self:
+                    put(document, path, value)
+        return result
+
+    def _sync_to_json(self, source) -> list[dict[str, Any]]:
+        """What each record says now, as JSON values by path."""
+        return [{path: record._sync_field_to_json(name) for path, name in self._sync_fields.items()} for record in self]
+
+    def _sync_field_to_json(self, name: str) -> Any:
+        value = self[name]
+        field = self._fields[name]
+        if field.type in ("many2many", "one2many"):
+            return value.mapped("name")
+        if field.type == "many2one":
+            return value.name or None
+        if field.type == "date":
+            return value.isoformat() if value else None
+        if field.type == "selection":
+            return dict(field._description_selection(self.env)).get(value)
+        if field.type == "boolean":
+            return value
+        return value or None
+
+    def _sync_holds(self, path: str, said: Any, now: Any) -> bool:
+        """Whether this record, which says ``now`` at ``path``, still holds what a document ``said`` there."""
+        if isinstance(said, list):
+            return sorted(said) == sorted(now or ())
+        return said == now
+
+    @api.model
+    def _sync_changed_since(self, since) -> Domain:
+        """The records that somebody, here or there, changed at or after ``since`` (naive UTC)."""
+        return Domain("write_date", ">=", since)

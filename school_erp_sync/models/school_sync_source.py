@@ -1,0 +1,233 @@
+import re
+from datetime import timedelta
+
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Command, Domain
+
+KEY_SCOPE = "school_sync"
+
+
+class SchoolSyncSource(models.Model):
+    """A system that talks to us. It acts as a user of its own, with that user's rights and no more."""
+
+    _name = "school.sync.source"
+    _inherit = ["mail.thread"]
+    _description = "Sync Source"
+    _order = "name"
+
+    name = fields.Char(required=True, tracking=True)
+    active = fields.Boolean(default=True, tracking=True)
+    company_id = fields.Many2one(
+        "res.company", string="School", required=True, index=True, default=lambda self: self.env.company, tracking=True
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        string="API User",
+        required=True,
+        ondelete="restrict",
+        index=True,
+        copy=False,
+        tracking=True,
+        help="The user as whom this source acts. Its groups say whether it may read or write. Left empty, one is made.",
+    )
+    match_rule = fields.Selection(
+        [
+            ("never", "Never"),
+            ("email", "E-Mail"),
+            ("email_name", "E-Mail and Name"),
+            ("reference", "Reference"),
+        ],
+        string="Take Over Contacts by",
+        required=True,
+        default="never",
+        tracking=True,
+        help="When a new parent or student arrives, an existing contact that matches is used instead of a new one.\n"
+        "Reference compares the contact's reference with the externalId. Where several match, none is used.",
+    )
+    max_documents = fields.Integer(
+        "Documents per Request", required=True, default=1000, help="A larger batch is answered with 413."
+    )
+    max_mebibytes = fields.Integer(
+        "Request Size (MiB)", required=True, default=8, help="A larger request is answered with 413."
+    )
+    log_days = fields.Integer("Keep Log (Days)", required=True, default=365)
+    payload_days = fields.Integer(
+        "Keep Payloads (Days)",
+        required=True,
+        default=30,
+        help="How long requests and responses, which hold personal data, are kept with the log.",
+    )
+    log_ids = fields.One2many("school.sync.log", "source_id", string="Log")
+    binding_ids = fields.One2many("school.sync.binding", "source_id", string="Bindings")
+    binding_count = fields.Integer(compute="_compute_counts")
+    error_count = fields.Integer(compute="_compute_counts", help="Requests of the last seven days with failures.")
+    last_request_date = fields.Datetime("Last Request", compute="_compute_counts")
+    has_key = fields.Boolean(compute="_compute_has_key")
+
+    _user_unique = models.Constraint("UNIQUE (user_id)", "Each source needs an API user of its own.")
+    _limits_positive = models.Constraint(
+        "CHECK (max_documents > 0 AND max_mebibytes > 0 AND log_days > 0 AND payload_days > 0)",
+        "Limits and retention must be above zero.",
+    )
+
+    def _compute_counts(self):
+        week_ago = fields.Datetime.now() - timedelta(days=7)
+        bindings = dict(
+            self.env["school.sync.binding"]._read_group([("source_id", "in", self.ids)], ["source_id"], ["__count"])
+        )
+        errors = dict(
+            self.env["school.sync.log"]._read_group(
+                [("source_id", "in", self.ids), ("state", "!=", "success"), ("create_date", ">=", week_ago)],
+                ["source_id"],
+                ["__count"],
+            )
+        )
+        latest = dict(
+            self.env["school.sync.log"]._read_group([("source_id", "in", self.ids)], ["source_id"], ["create_date:max"])
+        )
+        for source in self:
+            source.binding_count = bindings.get(source, 0)
+            source.error_count = errors.get(source, 0)
+            source.last_request_date = latest.get(source, False)
+
+    def _compute_has_key(self):
+        # sudo: whether a key exists is told to managers of sources; the keys themselves are hashes that stay unread.
+        keys = self.env["res.users.apikeys"].sudo().search([("user_id", "in", self.sudo().user_id.ids)])
+        for source in self:
+            source.has_key = source.sudo().user_id in keys.user_id
+
+    @api.constrains("company_id", "user_id")
+    def _check_user_company(self):
+        for source in self.sudo():
+            if source.company_id not in source.user_id.company_ids:
+                raise ValidationError(
+                    _(
+                        "The API user %(user)s does not belong to %(company)s. Allow that company on the user first.",
+                        user=source.user_id.name,
+                        company=source.company_id.name,
+                    )
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if not vals.get("user_id"):
+                company_id = vals.get("company_id") or self.env.company.id
+                vals["user_id"] = self._make_user(vals.get("name") or "", company_id).id
+        return super().create(vals_list)
+
+    def write(self, vals):
+        if "company_id" in vals and any(
+            source.binding_count and source.company_id.id != vals["company_id"] for source in self
+        ):
+            raise UserError(
+                _("Records of this source are bound to its school already. Make a new source for the other school.")
+            )
+        return super().write(vals)
+
+    def action_generate_key(self):
+        """Make an API key for the source's user.
+
+        :return: the action that shows the key, this once
+        :raises odoo.exceptions.AccessError: if the user may not edit the source
+        """
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "res.users.apikeys.show",
+            "name": _("API Key of %s", self.name),
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {"default_key": self._generate_key()},
+        }
+
+    def action_revoke_keys(self):
+        """Make every key of the source's user worthless, at once."""
+        self.check_access("write")
+        # sudo: managers of a source are not system users, who alone may touch the keys of others.
+        keys = self.env["res.users.apikeys"].sudo().search([("user_id", "in", self.sudo().user_id.ids)])
+        keys._remove()
+        for source in self:
+            source.message_post(body=_("All API keys were revoked."))
+
+    def action_open_bindings(self):
+        """:return: the action that shows the records bound to this source"""
+        action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_binding_action")
+        action["domain"] = [("source_id", "in", self.ids)]
+        return action
+
+    def action_open_log(self):
+        """:return: the action that shows what this source sent, failures first"""
+        action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_log_action")
+        action["domain"] = [("source_id", "in", self.ids)]
+        action["context"] = {"search_default_not_success": 1} if self.env.context.get("failures") else {}
+        return action
+
+    # ------------------------------------------------------------------
+    # Keys and users
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _provision(self, name: str) -> str:
+        """Make the source ``name`` when it is missing, and a new key for it.
+
+        :return: the key; it is stored as a hash only and cannot be shown again
+        """
+        source = self.search([("name", "=", name), ("company_id", "=", self.env.company.id)], limit=1)
+        return (source or self.create({"name": name}))._generate_key()
+
+    def _generate_key(self) -> str:
+        self.check_access("write")
+        user = self.sudo().user_id
+        # sudo: the API user has no rights to make lasting keys, and must have none.
+        key = self.env["res.users.apikeys"].with_user(user).sudo()._generate(KEY_SCOPE, self.name, False)
+        self.message_post(body=_("An API key was generated."))
+        return key
+
+    @api.model
+    def _make_user(self, name: str, company_id: int):
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "source"
+        login = f"{slug}-api-{company_id}"
+        # sudo: a sync manager may add a source without being allowed to administer users; this one has no password.
+        users = self.env["res.users"].sudo().with_context(no_reset_password=True, active_test=False)
+        taken = set(users.search(Domain("login", "=like", login + "%")).mapped("login"))
+        number = next(n for n in range(1, len(taken) + 2) if (f"{login}-{n}" if n > 1 else login) not in taken)
+        return users.create(
+            {
+                "name": _("%s (API)", name),
+                "login": f"{login}-{number}" if number > 1 else login,
+                "company_id": company_id,
+                "company_ids": [Command.set([company_id])],
+                "group_ids": [Command.set([self.env.ref("school_erp_sync.group_sync_writer").id])],
+            }
+        )
+
+    # ------------------------------------------------------------------
+    # For the engine
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_entities(self) -> dict[str, str]:
+        """The model of each entity, for every model that says that it has one."""
+        return {
+            model._sync_entity: name
+            for name, model in self.env.registry.items()
+            if not model._abstract and getattr(model, "_sync_entity", None)
+        }
+
+    def _sync_model(self, entity: str):
+        """:return: the model of ``entity``, in this source's environment; :raises KeyError: if there is none"""
+        return self.env[self._sync_entities()[entity]]
+
+    def _external_ids(self, entity: str, res_ids: list[int]) -> dict[int, str]:
+        """What this source calls the records ``res_ids`` of ``entity``, by record id."""
+        # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.
+        bindings = self.env["school.sync.binding"].sudo()
+        return {
+            binding.res_id: binding.external_id
+            for binding in bindings.search_fetch(
+                [("source_id", "=", self.id), ("entity", "=", entity), ("res_id", "in", res_ids)],
+                ["res_id", "external_id"],
+            )
+        }

@@ -1,0 +1,3 @@
+"""The engine, and the pure decisions it takes."""
+
+from . import engine, merge, plan

@@ -1,0 +1,413 @@
+"""How a batch of documents becomes records: the five steps of the design, each for the whole batch at once."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg2.errors
+
+from odoo.exceptions import ConcurrencyError, UserError
+from odoo.tools import SQL
+
+from ..contract.base import read_all
+from .item import Binding, Item, Report, Status, open_items
+from .merge import changed_paths, digest
+from .plan import Action, Decision, Known, decide
+
+_logger = logging.getLogger(__name__)
+
+# Silences what a person would want from a form and a sync does not: a chatter message, a follower or a mail per record.
+# Constraints, computed fields, access rules and accounting are untouched.
+SYNC_CONTEXT = {
+    "tracking_disable": True,
+    "mail_create_nolog": True,
+    "mail_create_nosubscribe": True,
+    "mail_notrack": True,
+    "no_reset_password": True,
+}
+
+# A unique violation on one of these tables means that somebody else did the same work a moment ago: on a fresh
+# snapshot it is no longer new. Any other is a rule of the database that the document breaks, today and tomorrow.
+_RACED_TABLES = frozenset({"school_sync_binding", "school_parent_link"})
+
+
+def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False) -> Report:
+    """Upsert ``raws`` as documents of ``entity`` on behalf of ``source``.
+
+    Runs in the caller's transaction, with the rights of the caller's user; nothing is committed here.
+
+    :param source: the ``school.sync.source`` that sends, in the environment of its own user
+    :param entity: the kind of record, as in the path of the API
+    :param raws: parsed JSON values, one a document
+    :param atomic: all or nothing: if one document does not go through, none is applied
+    :return: what became of each document, in the order received
+    :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again on a fresh snapshot
+    """
+    model = source._sync_model(entity).with_context(**SYNC_CONTEXT)
+    items = _validate(model, raws)
+    _look_up(source, model, items)
+    _plan(model, items)
+    _resolve_references(source, model, items)
+    _prepare(source, model, items)
+    if not atomic:
+        _apply(source, model, items)
+    elif all(item.status is None or item.went_through for item in items):
+        with model.env.cr.savepoint() as savepoint:
+            _apply(source, model, items)
+            if not all(item.went_through for item in items):
+                savepoint.rollback()
+    if atomic and not all(item.went_through for item in items):
+        _roll_back(items)
+    return Report(model._name, items)
+
+
+def archive(source, entity: str, external_id: str) -> Item | None:
+    """Archive the record that ``external_id`` names: what DELETE means for records that others refer to.
+
+    :return: the item, archived or unchanged (it was archived before), or None where nothing is known by that id
+    """
+    model = source._sync_model(entity).with_context(**SYNC_CONTEXT)
+    binding = find_bindings(source, entity, [(external_id, None)]).get(external_id)
+    record = model.browse(binding.res_id if binding else None).exists()
+    if not record:
+        return None
+    item = Item(0, None, external_id, binding=binding, res_id=record.id, version=binding.version)
+    if binding.deleted:
+        item.status = Status.UNCHANGED
+        return item
+    _claim(source, model, [item])
+    record.action_archive()
+    item.status = Status.ARCHIVED
+    item.version += 1
+    _query(
+        source.env,
+        SQL(
+            """
+            UPDATE school_sync_binding
+               SET deleted_at = now() AT TIME ZONE 'UTC', version = %s, write_date = now() AT TIME ZONE 'UTC'
+             WHERE id = %s
+         RETURNING id
+            """,
+            item.version,
+            binding.id,
+        ),
+    )
+    source.env["school.sync.binding"].invalidate_model(flush=False)
+    return item
+
+
+def _roll_back(items: list[Item]) -> None:
+    for item in items:
+        if item.status is None or item.went_through:
+            item.status, item.res_id, item.version = Status.ROLLED_BACK, None, None
+
+
+def _query(env, query: SQL) -> list[tuple]:
+    """:return: the rows of ``query``. Where it fails it is not logged: to lose a race is normal, and it names people."""
+    env.cr.execute(query, log_exceptions=False)
+    return env.cr.fetchall()
+
+
+# 1 — validate
+
+
+def _validate(model, raws: Sequence[Any]) -> list[Item]:
+    items = []
+    for index, (raw, reading) in enumerate(zip(raws, read_all(model._sync_document, raws), strict=True)):
+        item = Item(index, raw, document=reading.document, errors=reading.errors, warnings=reading.warnings)
+        item.external_id = item.document.get("externalId") or _external_id(raw)
+        if item.errors:
+            item.status = Status.FAILED
+            # Not to be applied, but checked to the end: whoever mends it wants to know everything at once.
+            item.decision = Decision(Action.REJECT, item.document, "", None)
+            item.paths = changed_paths({}, item.document, model._sync_paths())
+        items.append(item)
+    return items
+
+
+def _external_id(raw: Any) -> str | None:
+    """The identity that even a bad document may have told, so that its sender finds it in the answer and the log."""
+    external_id = raw.get("externalId") if isinstance(raw, dict) else None
+    return external_id[:255].replace("\0", "") if isinstance(external_id, str) else None
+
+
+# 2 — look up
+
+
+def _look_up(source, model, items: list[Item]) -> None:
+    asking = open_items(items)
+    if not asking:
+        return
+    for item in asking:
+        item.digest = digest(item.document)
+    bindings = find_bindings(source, model._sync_entity, [(item.external_id, item.digest) for item in asking])
+    for item in asking:
+        item.binding = bindings.get(item.external_id)
+    bound = {binding.res_id for binding in bindings.values() if binding.res_id}
+    # A record may have been deleted past the ORM; its binding then binds nothing.
+    existing = set(model.browse(bound).exists().ids)
+    for binding in bindings.values():
+        if binding.res_id not in existing:
+            binding.res_id = None
+
+
+def find_bindings(source, entity: str, identities: Sequence[tuple[str, str | None]]) -> dict[str, Binding]:
+    """The bindings of ``identities`` (externalId, digest of what has arrived), by externalId, in one query.
+
+    The last document comes along only where it is needed: where its digest differs.
+    """
+    # Raw SQL: one index look-up for a whole batch, and past the field groups that keep documents from API users.
+    rows = _query(
+        source.env,
+        SQL(
+            """
+            SELECT b.external_id, b.id, b.res_id, b.version, b.digest, b.source_updated_at AT TIME ZONE 'UTC',
+                   b.deleted_at IS NOT NULL,
+                   CASE WHEN b.digest = asked.digest AND b.deleted_at IS NULL THEN NULL ELSE b.document END
+              FROM unnest(%(external_ids)s::varchar[], %(digests)s::varchar[]) AS asked(external_id, digest)
+              JOIN school_sync_binding b
+                ON b.source_id = %(source_id)s AND b.entity = %(entity)s AND b.external_id = asked.external_id
+            """,
+            external_ids=[external_id for external_id, _digest in identities],
+            digests=[document_digest for _external_id, document_digest in identities],
+            source_id=source.id,
+            entity=entity,
+        ),
+    )
+    return {external_id: Binding(*rest) for external_id, *rest in rows}
+
+
+# 3 — plan
+
+
+def _plan(model, items: list[Item]) -> None:
+    for item in open_items(items):
+        binding = item.binding
+        known = None
+        if binding and binding.res_id:
+            document = item.document if binding.document is None else binding.document
+            known = Known(document, binding.digest, binding.updated_at, binding.deleted)
+            item.res_id, item.version = binding.res_id, binding.version
+        item.decision = decide(known, item.document, item.digest)
+        if item.decision.action is Action.UNCHANGED:
+            item.status = Status.UNCHANGED
+        elif item.decision.action is Action.STALE:
+            item.fail(
+                "/updatedAt",
+                "stale",
+                f"updatedAt {item.document['updatedAt']} is older than {known.updated_at.isoformat()}, which is held; "
+                "nothing was changed. Send the newest document.",
+                Status.STALE,
+            )
+        else:
+            last = known.document if known else {}
+            item.paths = changed_paths(last, item.decision.document, model._sync_paths())
+
+
+def _resolve_references(source, model, items: list[Item]) -> None:
+    planned = _to_check(items)
+    for item in planned:
+        item.references = list(model._sync_references(item.document))
+    wanted = {(reference.entity, reference.external_id) for item in planned for reference in item.references}
+    if not wanted:
+        return
+    rows = _query(
+        source.env,
+        SQL(
+            """
+            SELECT b.entity, b.external_id, b.res_id
+              FROM unnest(%(entities)s::varchar[], %(external_ids)s::varchar[]) AS asked(entity, external_id)
+              JOIN school_sync_binding b
+                ON b.source_id = %(source_id)s AND b.entity = asked.entity AND b.external_id = asked.external_id
+             WHERE b.res_id IS NOT NULL
+            """,
+            entities=[entity for entity, _external_id in wanted],
+            external_ids=[external_id for _entity, external_id in wanted],
+            source_id=source.id,
+        ),
+    )
+    known = {(entity, external_id): res_id for entity, external_id, res_id in rows}
+    for item in planned:
+        for reference in item.references:
+            res_id = known.get((reference.entity, reference.external_id))
+            if res_id:
+                item.found[reference.entity, reference.external_id] = res_id
+            else:
+                item.fail(
+                    reference.pointer,
+                    "reference_missing",
+                    f"{reference.external_id!r} is not known in {reference.entity}; send it first, then this again",
+                )
+
+
+def _prepare(source, model, items: list[Item]) -> None:
+    planned = _to_check(items)
+    if planned:
+        model._sync_values(source, planned)
+
+
+def _to_check(items: list[Item]) -> list[Item]:
+    return [item for item in items if item.status in (None, Status.FAILED)]
+
+
+# 4 — apply
+
+
+def _apply(source, model, items: list[Item]) -> None:
+    """Apply what is planned; what Odoo refuses of it is isolated, the rest goes on."""
+    planned = open_items(items)
+    # A document that says nothing new may be newer all the same, and what comes later is measured against that.
+    newer = [
+        item
+        for item in items
+        if item.status is Status.UNCHANGED and item.decision.updated_at != item.binding.updated_at
+    ]
+    if planned or newer:
+        _claim(source, model, planned + newer)
+    if planned:
+        _apply_isolating(source, model, planned)
+        _release(source, planned)
+        _store_bindings(source, planned)
+    if newer:
+        _store_times(source, newer)
+
+
+def _claim(source, model, items: list[Item]) -> None:
+    """Take the bindings of ``items`` before anything is made, so that only one transaction can be making it.
+
+    A row that is new is inserted, one that is there is locked. In the order of externalId: two batches that overlap
+    wait for each other, and never in a circle. If the other one was first, PostgreSQL ends this transaction with a
+    serialization failure, and Odoo runs it again on a snapshot that sees what the other did.
+    """
+    rows = _query(
+        source.env,
+        SQL(
+            """
+            INSERT INTO school_sync_binding AS b
+                   (source_id, company_id, entity, external_id, res_model, version,
+                    create_uid, create_date, write_uid, write_date)
+            SELECT %(source_id)s, %(company_id)s, %(entity)s, asked.external_id, %(res_model)s, 0,
+                   %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC'
+              FROM unnest(%(external_ids)s::varchar[]) AS asked(external_id)
+             ORDER BY asked.external_id COLLATE "C"
+                ON CONFLICT (source_id, entity, external_id) DO UPDATE SET version = b.version WHERE FALSE
+         RETURNING b.external_id, b.id
+            """,
+            source_id=source.id,
+            company_id=source.company_id.id,
+            entity=model._sync_entity,
+            res_model=model._name,
+            uid=source.env.uid,
+            external_ids=[item.external_id for item in items],
+        ),
+    )
+    inserted = dict(rows)
+    for item in items:
+        if item.external_id in inserted:
+            item.binding = Binding(inserted[item.external_id], None, 0, None, None, False, None)
+
+
+def _apply_isolating(source, model, items: list[Item]) -> None:
+    """Apply ``items`` together; where that fails, halve them until those at fault stand alone.
+
+    A savepoint for each document would be simpler, and slow: PostgreSQL keeps 64 of them at hand in a transaction.
+    """
+    attempt = [(item, item.res_id, len(item.warnings)) for item in items]
+    try:
+        with model.env.cr.savepoint():
+            _apply_together(source, model, items)
+    except UserError as exc:
+        message = str(exc)
+    except psycopg2.errors.IntegrityError as exc:
+        if isinstance(exc, psycopg2.errors.UniqueViolation) and exc.diag.table_name in _RACED_TABLES:
+            raise ConcurrencyError("somebody else applies the same documents") from exc
+        message = model._sql_error_to_message(exc)
+    else:
+        return
+    for item, res_id, warnings in attempt:
+        item.res_id, item.status = res_id, None
+        del item.warnings[warnings:]
+    if len(items) == 1:
+        items[0].fail("", "refused", f"Odoo refuses this record: {message}")
+        return
+    middle = len(items) // 2
+    _apply_isolating(source, model, items[:middle])
+    _apply_isolating(source, model, items[middle:])
+
+
+def _apply_together(source, model, items: list[Item]) -> None:
+    model._sync_make_related(source, items)
+    new = [item for item in items if not item.res_id]
+    known = [item for item in items if item.res_id]
+    if new:
+        for item, record in zip(new, model._sync_create(source, new), strict=True):
+            item.res_id, item.status = record.id, Status.CREATED
+    if known:
+        back = [item.res_id for item in known if item.binding.deleted]
+        if back:
+            model.browse(back).action_unarchive()
+        model._sync_write(source, known)
+        for item in known:
+            item.status = Status.UPDATED
+    model._sync_applied(source, items)
+
+
+def _release(source, items: list[Item]) -> None:
+    """Give back the claims of what was not made."""
+    claims = [item.binding.id for item in items if not item.binding.version and not item.went_through]
+    if claims:
+        _query(source.env, SQL("DELETE FROM school_sync_binding WHERE id = ANY(%s) RETURNING id", claims))
+
+
+# 5 — record
+
+
+def _store_bindings(source, items: list[Item]) -> None:
+    applied = [item for item in items if item.status in (Status.CREATED, Status.UPDATED)]
+    if not applied:
+        return
+    for item in applied:
+        item.version = item.binding.version + 1
+    model = source.env["school.sync.binding"]
+    _query(
+        source.env,
+        SQL(
+            """
+            UPDATE school_sync_binding b
+               SET res_id = new.res_id, version = new.version, digest = new.digest, document = new.document::jsonb,
+                   source_updated_at = new.updated_at AT TIME ZONE 'UTC', deleted_at = NULL,
+                   write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
+              FROM unnest(%(ids)s::int[], %(res_ids)s::int[], %(versions)s::int[], %(digests)s::varchar[],
+                          %(documents)s::text[], %(times)s::timestamptz[])
+                   AS new(id, res_id, version, digest, document, updated_at)
+             WHERE b.id = new.id
+         RETURNING b.id
+            """,
+            uid=source.env.uid,
+            ids=[item.binding.id for item in applied],
+            res_ids=[item.res_id for item in applied],
+            versions=[item.version for item in applied],
+            digests=[item.decision.digest for item in applied],
+            documents=[model._document_text(item.decision.document) for item in applied],
+            times=[item.decision.updated_at for item in applied],
+        ),
+    )
+    model.invalidate_model(flush=False)
+
+
+def _store_times(source, items: list[Item]) -> None:
+    _query(
+        source.env,
+        SQL(
+            """
+            UPDATE school_sync_binding b
+               SET source_updated_at = new.updated_at AT TIME ZONE 'UTC'
+              FROM unnest(%(ids)s::int[], %(times)s::timestamptz[]) AS new(id, updated_at)
+             WHERE b.id = new.id
+         RETURNING b.id
+            """,
+            ids=[item.binding.id for item in items],
+            times=[item.decision.updated_at for item in items],
+        ),
+    )
+    source.env["school.sync.binding"].invalidate_model(flush=False)

@@ -1,0 +1,124 @@
+"""What travels through the engine: one item a document, and the report they make together."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from ..contract.base import FieldError
+from .plan import Decision
+
+
+class Status(Enum):
+    """What became of a document. The values are words of the API."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    PARKED = "parked"
+    STALE = "stale"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+    ARCHIVED = "archived"
+    ROLLED_BACK = "rolledBack"
+
+
+WENT_THROUGH = frozenset({Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.PARKED, Status.ARCHIVED})
+
+
+class Reference(NamedTuple):
+    """A record that a document refers to, and where in the document it does."""
+
+    entity: str
+    external_id: str
+    pointer: str
+
+
+@dataclass(slots=True)
+class Binding:
+    """The row of ``school.sync.binding`` that an item works on."""
+
+    id: int
+    res_id: int | None
+    version: int
+    digest: str | None
+    updated_at: Any
+    deleted: bool
+    document: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Item:
+    """One document on its way through the engine.
+
+    ``values`` are the field values to store; ``paths`` the parts of the document that they come from; ``found`` the
+    records it refers to, by (entity, externalId).
+    """
+
+    index: int
+    raw: Any
+    external_id: str | None = None
+    document: dict[str, Any] | None = None
+    digest: str | None = None
+    errors: list[FieldError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    binding: Binding | None = None
+    decision: Decision | None = None
+    references: list[Reference] = field(default_factory=list)
+    found: dict[tuple[str, str], int] = field(default_factory=dict)
+    paths: set[str] = field(default_factory=set)
+    values: dict[str, Any] = field(default_factory=dict)
+    status: Status | None = None
+    res_id: int | None = None
+    version: int | None = None
+
+    @property
+    def went_through(self) -> bool:
+        return self.status in WENT_THROUGH
+
+    def fail(self, pointer: str, code: str, detail: str, status: Status = Status.FAILED) -> None:
+        """This document is not applied: say where, what kind, and what to do."""
+        self.errors.append(FieldError(pointer, code, detail))
+        self.status = status
+
+    def warn(self, sentence: str) -> None:
+        """The document is applied, and the sender should know this."""
+        self.warnings.append(sentence)
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the documents of one request, in the order received."""
+
+    model: str
+    items: list[Item]
+
+    @property
+    def went_through(self) -> int:
+        return sum(item.went_through for item in self.items)
+
+    def summary(self) -> dict[str, int]:
+        """How many documents went which way, in the words of the API."""
+        counts = Counter(item.status for item in self.items)
+        return {
+            "received": len(self.items),
+            **{
+                status.value: counts[status]
+                for status in (
+                    Status.CREATED,
+                    Status.UPDATED,
+                    Status.UNCHANGED,
+                    Status.PARKED,
+                    Status.STALE,
+                    Status.CONFLICT,
+                    Status.FAILED,
+                )
+            },
+            **({Status.ROLLED_BACK.value: rolled_back} if (rolled_back := counts[Status.ROLLED_BACK]) else {}),
+        }
+
+
+def open_items(items: Iterable[Item]) -> list[Item]:
+    """Those of ``items`` about which nothing is settled yet."""
+    return [item for item in items if item.status is None]

@@ -1,0 +1,99 @@
+"""Records on their way out: one document, or a page of them in a stable order."""
+
+import base64
+import binascii
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+from odoo.fields import Domain
+
+
+class BadCursor(ValueError):
+    """The cursor of a list was not made by this server for this list."""
+
+
+def read_one(source, entity: str, external_id: str) -> dict[str, Any] | None:
+    """The document that ``source`` knows as ``external_id``, archived ones included, or None."""
+    found = _bindings(source, entity, Domain("external_id", "=", external_id), Domain.TRUE, limit=1)
+    return _documents(source, entity, found)[0] if found else None
+
+
+def read_page(
+    source,
+    entity: str,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    updated_since: datetime | None = None,
+    active: bool | None = True,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of the documents that ``source`` knows, in the order in which they first arrived.
+
+    The order never changes and the next page starts where this one ended, so nothing is skipped or told twice, however
+    much arrives meanwhile.
+
+    :param cursor: what the page before gave; None for the first page
+    :param updated_since: only what changed, here or there, at or after this moment (with a zone)
+    :param active: True or False for records that are not, or are, archived; None for both
+    :return: the documents, and the cursor of the next page or None
+    :raises BadCursor: for a cursor of another list, or of nobody's making
+    """
+    of_record = Domain.TRUE if active is None else Domain("active", "=", active)
+    if updated_since:
+        since = updated_since.astimezone(timezone.utc).replace(tzinfo=None)
+        of_record &= source._sync_model(entity)._sync_changed_since(since)
+    after = Domain("id", ">", _read_cursor(cursor, entity)) if cursor else Domain.TRUE
+    found = _bindings(source, entity, after, of_record, limit=limit + 1)
+    page = found[:limit]
+    return _documents(source, entity, page), _make_cursor(entity, page[-1].id) if len(found) > limit else None
+
+
+def _bindings(source, entity: str, of_binding: Domain, of_record: Domain, limit: int):
+    model = source._sync_model(entity).with_context(active_test=False)
+    # sudo: an API user sees the bindings of its own source only, through here. The records behind them are searched
+    # with its own rights.
+    return (
+        source.env["school.sync.binding"]
+        .sudo()
+        .search_fetch(
+            Domain("source_id", "=", source.id)
+            & Domain("entity", "=", entity)
+            & of_binding
+            & Domain("res_id", "in", model._search(of_record)),
+            ["external_id", "res_id", "version", "document", "source_updated_at"],
+            order="id",
+            limit=limit,
+        )
+    )
+
+
+def _documents(source, entity: str, bindings) -> list[dict[str, Any]]:
+    records = source._sync_model(entity).browse(bindings.mapped("res_id"))
+    by_id = records._sync_read(source, {binding.res_id: binding.document for binding in bindings})
+    return [
+        {
+            "externalId": binding.external_id,
+            **by_id[record.id],
+            "updatedAt": (binding.document or {}).get("updatedAt"),
+            "id": record.id,
+            "model": record._name,
+            "version": binding.version,
+            "active": record.active,
+        }
+        for binding, record in zip(bindings, records, strict=True)
+    ]
+
+
+def _make_cursor(entity: str, binding_id: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps([entity, binding_id]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, entity: str) -> int:
+    try:
+        of_entity, binding_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError, binascii.Error) as exc:
+        raise BadCursor(cursor) from exc
+    if of_entity != entity or type(binding_id) is not int or not 0 <= binding_id < 2**31:
+        raise BadCursor(cursor)
+    return binding_id
