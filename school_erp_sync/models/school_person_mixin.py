@@ -45,6 +45,16 @@ class SchoolPersonMixin(models.AbstractModel):
             "view_mode": "form",
         }
 
+    def _prepare_create_values(self, vals_list):
+        result = super()._prepare_create_values(vals_list)
+        for given, vals in zip(vals_list, result, strict=True):
+            if given.get("partner_id"):
+                # Odoo would write the default properties of a new contact over those of the contact that is there.
+                for name in [name for name in vals if name not in given]:
+                    if name in self._fields and self._fields[name].inherited:
+                        del vals[name]
+        return result
+
     # ------------------------------------------------------------------
     # From documents to records
     # ------------------------------------------------------------------
@@ -73,18 +83,17 @@ class SchoolPersonMixin(models.AbstractModel):
     @api.model
     def _sync_create(self, source, items: list[Item]):
         self._sync_match(source, items)
-        matched = [item for item in items if item.values.get("partner_id")]
-        self._sync_write_contacts({item.values["partner_id"]: item for item in matched})
-        vals_list = []
-        for item in items:
-            values = self._split_values(item.values)[0] if item in matched else item.values
-            vals_list.append({**values, "company_id": source.company_id.id})
-        records = self.create(vals_list)
-        # A new contact belongs to the school that sent it: other companies have no business with it.
-        matched_ids = {item.values["partner_id"] for item in matched}
-        new_contacts = records.partner_id.filtered(lambda partner: partner.id not in matched_ids)
-        new_contacts.company_id = source.company_id
-        return records
+        self._sync_write_contacts({item.values["partner_id"]: item for item in items if "partner_id" in item.values})
+        newcomers = [item for item in items if "partner_id" not in item.values]
+        contacts = self.env["res.partner"].create(
+            # A new contact belongs to the school that sent it: other companies have no business with it.
+            [{"company_id": source.company_id.id, **self._split_values(item.values)[1]} for item in newcomers]
+        )
+        for item, contact in zip(newcomers, contacts, strict=True):
+            item.values["partner_id"] = contact.id
+        return self.create(
+            [{"company_id": source.company_id.id, **self._split_values(item.values)[0]} for item in items]
+        )
 
     @api.model
     def _sync_write(self, source, items: list[Item]) -> None:

@@ -89,7 +89,7 @@ class SchoolStudent(models.Model):
     parent_count = fields.Integer(compute="_compute_parent_count")
     parent_ids = fields.Many2many("school.parent", string="Guardian Names", compute="_compute_parents")
     main_parent_id = fields.Many2one("school.parent", "First Guardian", compute="_compute_parents")
-    main_phone = fields.Char("Guardian's Phone", related="main_parent_id.phone")
+    main_phone = fields.Char("Guardian's Phone", compute="_compute_parents")
 
     _partner_company_unique = models.Constraint(
         "UNIQUE (partner_id, company_id)", "This contact is a student of this school already."
@@ -100,12 +100,13 @@ class SchoolStudent(models.Model):
         for student in self:
             student.parent_count = len(student.link_ids)
 
-    @api.depends("link_ids.parent_id", "link_ids.priority")
+    @api.depends("link_ids.parent_id.phone", "link_ids.priority")
     def _compute_parents(self):
         for student in self:
-            links = student.link_ids.sorted("priority")
-            student.parent_ids = links.parent_id
-            student.main_parent_id = links.parent_id[:1]
+            parents = student.link_ids.sorted("priority").parent_id
+            student.parent_ids = parents
+            student.main_parent_id = parents[:1]
+            student.main_phone = parents[:1].phone
 
     def action_open_parents(self):
         """:return: the action that shows this student's guardians"""

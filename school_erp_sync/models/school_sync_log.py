@@ -44,10 +44,23 @@ class SchoolSyncLog(models.Model):
     duration = fields.Integer("Duration (ms)", readonly=True, aggregator="avg")
     request = fields.Text("Request Body", readonly=True, groups="school_erp_sync.group_sync_manager")
     response = fields.Text("Response Body", readonly=True, groups="school_erp_sync.group_sync_manager")
+    request_text = fields.Text("Request, Indented", compute="_compute_texts", groups="school_erp_sync.group_sync_manager")
+    response_text = fields.Text("Response, Indented", compute="_compute_texts", groups="school_erp_sync.group_sync_manager")
     line_ids = fields.One2many("school.sync.log.line", "log_id", string="Documents", readonly=True)
 
     _source_index = models.Index("(source_id, create_date DESC)")
     _failed_index = models.Index("(create_date DESC) WHERE state != 'success'")
+
+    @api.depends("method", "path")
+    def _compute_display_name(self):
+        for log in self:
+            log.display_name = f"{log.method} {log.path}"
+
+    @api.depends("request", "response")
+    def _compute_texts(self):
+        for log in self:
+            log.request_text = _indented(log.request)
+            log.response_text = _indented(log.response)
 
     @api.model
     def _record(self, source, exchange: dict[str, Any], report: Report | None) -> None:
@@ -104,6 +117,7 @@ class SchoolSyncLog(models.Model):
                 documents=[None if item.went_through else _storable(item.raw) for item in items],
             )
         )
+        self.invalidate_recordset(["line_ids"])
 
     @api.model
     def _line_message(self, item: Item) -> str | None:
@@ -133,6 +147,14 @@ class SchoolSyncLog(models.Model):
             )
             expired.write({"request": False, "response": False})
             expired.line_ids.write({"document": False})
+
+
+def _indented(text: str | bool) -> str | bool:
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2) if text else False
+    except (ValueError, RecursionError):
+        # Not JSON, or cut where it was too long: as it is.
+        return text
 
 
 def _storable(raw: Any) -> str:

@@ -12,7 +12,7 @@ class SchoolTag(models.Model):
         required=True,
         index=True,
     )
-    color = fields.Integer()
+    color = fields.Integer(aggregator=None)
 
     _name_kind_unique = models.Constraint("UNIQUE (kind, name)", "This tag exists already.")
 

@@ -312,7 +312,7 @@ def _apply_isolating(source, model, items: list[Item]) -> None:
 
     A savepoint for each document would be simpler, and slow: PostgreSQL keeps 64 of them at hand in a transaction.
     """
-    attempt = [(item, item.res_id, len(item.warnings)) for item in items]
+    before = [(item, item.res_id, dict(item.values), len(item.warnings)) for item in items]
     try:
         with model.env.cr.savepoint():
             _apply_together(source, model, items)
@@ -324,8 +324,8 @@ def _apply_isolating(source, model, items: list[Item]) -> None:
         message = model._sql_error_to_message(exc)
     else:
         return
-    for item, res_id, warnings in attempt:
-        item.res_id, item.status = res_id, None
+    for item, res_id, values, warnings in before:
+        item.res_id, item.values, item.status = res_id, values, None
         del item.warnings[warnings:]
     if len(items) == 1:
         items[0].fail("", "refused", f"Odoo refuses this record: {message}")

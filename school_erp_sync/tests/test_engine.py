@@ -1,0 +1,387 @@
+import copy
+from unittest.mock import patch
+
+import psycopg2.errors
+
+from odoo.exceptions import ConcurrencyError, ValidationError
+from odoo.tests.common import new_test_user, tagged
+
+from ..sync import outbound
+from .common import FATHER, MOTHER, STUDENT, SyncCase
+
+
+@tagged("post_install", "-at_install")
+class TestUpsert(SyncCase):
+    def test_printed_payloads_become_contacts_and_come_back_as_they_came(self):
+        self.send_ok("parents", FATHER, MOTHER)
+        self.send_ok("students", STUDENT)
+        self.assertEqual(self.read("students", STUDENT["externalId"]), STUDENT)
+        self.assertEqual(self.read("parents", FATHER["externalId"]), FATHER)
+        student = self.student(STUDENT["externalId"])
+        self.assertEqual(student.partner_id.name, "Rahul Sharma")
+        self.assertEqual(student.country_id.code, "IN")
+        self.assertEqual(student.state_id.name, "Karnataka")
+        self.assertEqual(student.allergy_ids.mapped("name"), ["Peanuts"])
+        self.assertEqual(student.partner_id.company_id, self.company)
+
+    def test_second_time_changes_nothing(self):
+        first = self.send_ok("parents", FATHER)
+        parent = self.parent(FATHER["externalId"])
+        written = (parent.write_date, parent.partner_id.write_date, len(parent.partner_id.message_ids))
+        report = self.send_ok("parents", FATHER)
+        self.assertEqual(self.statuses(report), ["unchanged"])
+        self.assertEqual((report.items[0].res_id, report.items[0].version), (first.items[0].res_id, 1))
+        self.env.invalidate_all()
+        self.assertEqual(
+            (parent.write_date, parent.partner_id.write_date, len(parent.partner_id.message_ids)), written
+        )
+
+    def test_a_change_writes_what_changed_and_nothing_else(self):
+        self.send_ok("parents", FATHER)
+        parent = self.parent(FATHER["externalId"])
+        parent.phone = "+91 1111111111"
+        report = self.send_ok("parents", {**FATHER, "occupation": "Pilot"})
+        self.assertEqual(self.statuses(report), ["updated"])
+        self.assertEqual(report.items[0].version, 2)
+        self.assertEqual((parent.function, parent.phone), ("Pilot", "+91 1111111111"))
+
+    def test_what_odoo_changed_is_what_comes_out(self):
+        self.send_ok("students", {**STUDENT, "address": {"country": "IN"}, "gender": "M"})
+        self.assertEqual(self.read("students", STUDENT["externalId"])["address"], {"country": "IN"})
+        self.assertEqual(self.read("students", STUDENT["externalId"])["gender"], "M")
+        student = self.student(STUDENT["externalId"])
+        student.write({"country_id": self.env.ref("base.us").id, "gender": "female", "city": "Boston"})
+        document = self.read("students", STUDENT["externalId"])
+        self.assertEqual(document["address"], {"country": "United States", "city": "Boston"})
+        self.assertEqual(document["gender"], "Female")
+
+    def test_absent_keeps_and_null_clears(self):
+        self.send_ok("parents", FATHER)
+        self.send_ok("parents", {"externalId": FATHER["externalId"], "name": "Ramesh S.", "email": None})
+        parent = self.parent(FATHER["externalId"])
+        self.assertEqual((parent.name, parent.email, parent.function), ("Ramesh S.", False, "Software Engineer"))
+        self.send_ok("students", STUDENT)
+        self.send_ok("students", {"externalId": STUDENT["externalId"], "fullName": "Rahul Sharma", "health": None})
+        student = self.student(STUDENT["externalId"])
+        self.assertFalse(student.blood_group or student.allergy_ids)
+        self.assertEqual(student.emergency_name, "Ravi Sharma")
+
+    def test_unknown_state_is_kept_in_the_words_of_the_source(self):
+        report = self.send_ok("students", {**STUDENT, "address": {"state": "Karnatka", "country": "India"}})
+        self.assertIn("Karnatka", report.items[0].warnings[0])
+        self.assertEqual(self.student(STUDENT["externalId"]).state_text, "Karnatka")
+        self.assertEqual(self.read("students", STUDENT["externalId"])["address"]["state"], "Karnatka")
+
+    def test_a_phone_that_is_none_is_kept_and_told(self):
+        report = self.send_ok("parents", {**FATHER, "phone": "ask mother"})
+        self.assertIn("/phone", report.items[0].warnings[0])
+        self.assertEqual(self.parent(FATHER["externalId"]).phone, "ask mother")
+
+    def test_every_mistake_is_told_at_once_and_nothing_is_written(self):
+        before = self.env["school.tag"].search_count([])
+        report = self.send(
+            "students",
+            {
+                "externalId": "S",
+                "dob": "2999-01-01",
+                "address": {"country": "Narnia"},
+                "languages": ["Klingon"],
+                "parents": ["nobody", {"externalId": "no one"}],
+            },
+        )
+        self.assertEqual(
+            self.codes(report),
+            {
+                "/fullName": "required",
+                "/dob": "date_in_future",
+                "/address/country": "unknown_country",
+                "/parents/0": "reference_missing",
+                "/parents/1": "reference_missing",
+            },
+        )
+        self.assertFalse(self.env["school.sync.binding"].search([("external_id", "=", "S")]))
+        self.assertEqual(self.env["school.tag"].search_count([]), before)
+
+    def test_same_id_in_two_sources_is_two_records(self):
+        other = self.as_api_user(self.env["school.sync.source"].create({"name": "Other SIS"}))
+        one = self.send_ok("parents", FATHER).items[0].res_id
+        two = self.send_ok("parents", {**FATHER, "name": "Somebody Else"}, source=other).items[0].res_id
+        self.assertNotEqual(one, two)
+
+    def test_stale(self):
+        self.send_ok("parents", {**FATHER, "updatedAt": "2025-05-02T00:00:00Z"})
+        report = self.send("parents", {**FATHER, "name": "Old Name", "updatedAt": "2025-05-02T05:29:00+05:30"})
+        self.assertEqual((self.statuses(report), self.codes(report)), (["stale"], {"/updatedAt": "stale"}))
+        self.assertEqual(self.parent(FATHER["externalId"]).name, FATHER["name"])
+
+    def test_unchanged_but_newer_guards_against_what_is_in_between(self):
+        self.send_ok("parents", {**FATHER, "updatedAt": "2025-05-01T00:00:00Z"})
+        newer = self.send_ok("parents", {**FATHER, "updatedAt": "2025-05-03T00:00:00Z"})
+        self.assertEqual((self.statuses(newer), newer.items[0].version), (["unchanged"], 1))
+        between = self.send("parents", {**FATHER, "name": "Between", "updatedAt": "2025-05-02T00:00:00Z"})
+        self.assertEqual(self.statuses(between), ["stale"])
+
+
+@tagged("post_install", "-at_install")
+class TestBatch(SyncCase):
+    def families(self, count, **changes):
+        return [{**FATHER, "externalId": f"P{n}", "email": f"p{n}@example.com", **changes} for n in range(count)]
+
+    def test_one_that_odoo_refuses_leaves_the_others(self):
+        refused = {"P3", "P7"}
+        model = type(self.env["school.parent"])
+        create = model.create
+
+        def refusing_create(records, vals_list):
+            if any(vals["portal_user_id"] in refused for vals in vals_list):
+                raise ValidationError("No such portal user.")
+            return create(records, vals_list)
+
+        documents = [{**document, "portalUserId": document["externalId"]} for document in self.families(10)]
+        with patch.object(model, "create", refusing_create):
+            report = self.send("parents", *documents)
+        self.assertEqual([i.external_id for i in report.items if i.status.value == "failed"], ["P3", "P7"])
+        self.assertEqual(report.summary()["created"], 8)
+        self.assertIn("No such portal user.", report.items[3].errors[0].detail)
+        bound = self.env["school.sync.binding"].search([("source_id", "=", self.source.id)])
+        self.assertEqual(len(bound), 8)
+        self.assertTrue(all(bound.mapped("res_id")))
+
+    def test_atomic_is_all_or_nothing(self):
+        contacts = self.env["res.partner"].search_count([])
+        documents = [*self.families(3), {**FATHER, "externalId": "bad", "email": "x"}]
+        report = self.send("parents", *documents, atomic=True)
+        self.assertEqual(self.statuses(report), ["rolledBack", "rolledBack", "rolledBack", "failed"])
+        self.assertEqual(self.env["res.partner"].search_count([]), contacts)
+        self.assertEqual(self.statuses(self.send("parents", *documents[:3], atomic=True)), ["created"] * 3)
+
+    def test_atomic_takes_back_what_odoo_refuses_late(self):
+        self.send_ok("parents", *self.families(2))
+        with patch.object(
+            type(self.env["res.partner"]), "write", side_effect=ValidationError("Not today."), autospec=True
+        ):
+            report = self.send("parents", {**FATHER, "externalId": "new"}, *self.families(2, name="B"), atomic=True)
+        self.assertEqual(self.statuses(report), ["rolledBack", "failed", "failed"])
+        self.assertFalse(self.env["school.sync.binding"].search([("external_id", "=", "new")]))
+
+    def test_queries_do_not_grow_with_the_batch(self):
+        def queries(documents):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            self.send_ok("parents", *documents)
+            return self.env.cr.sql_log_count - before
+
+        self.send_ok("parents", *self.families(2))
+        few, many = self.families(200)[100:102], self.families(200)[:100]
+        self.assertLessEqual(queries(many), queries(few) + 10, "new documents")
+        self.assertEqual(queries(many), queries(few), "unchanged documents")
+
+    def test_a_lost_race_is_raised_for_odoo_to_retry(self):
+        self.send_ok("parents", FATHER)
+        self.send_ok("students", {**STUDENT, "parents": [FATHER["externalId"]]})
+
+        def duplicate(links, vals_list):
+            self.env.cr.execute(
+                "INSERT INTO school_parent_link (student_id, parent_id) SELECT student_id, parent_id"
+                "  FROM school_parent_link LIMIT 1",
+                log_exceptions=False,
+            )
+
+        with (
+            patch.object(type(self.env["school.parent.link"]), "create", duplicate),
+            self.assertRaises(ConcurrencyError),
+        ):
+            self.send("students", {**STUDENT, "externalId": "S2", "parents": [FATHER["externalId"]]})
+
+    def test_serialization_failures_are_not_swallowed(self):
+        with (
+            patch.object(
+                type(self.env["school.parent"]), "create", side_effect=psycopg2.errors.SerializationFailure
+            ),
+            self.assertRaises(psycopg2.errors.SerializationFailure),
+        ):
+            self.send("parents", FATHER)
+
+
+@tagged("post_install", "-at_install")
+class TestLinks(SyncCase):
+    def setUp(self):
+        super().setUp()
+        self.send_ok("parents", FATHER, MOTHER)
+
+    def links(self):
+        return self.student(STUDENT["externalId"]).link_ids
+
+    def test_student_names_its_parents(self):
+        self.send_ok(
+            "students",
+            {
+                **STUDENT,
+                "parents": [
+                    FATHER["externalId"],
+                    {
+                        "externalId": MOTHER["externalId"],
+                        "relation": "Stepmother",
+                        "priority": 2,
+                        "custodial": True,
+                        "pays": True,
+                        "start": "2025-06-01",
+                    },
+                ],
+            },
+        )
+        father, mother = self.links()
+        self.assertEqual((father.relation_shown, father.pays), ("Father", False))
+        self.assertEqual(
+            (mother.relation_shown, mother.custodial, mother.pays, mother.date_start.isoformat()),
+            ("Stepmother", True, True, "2025-06-01"),
+        )
+        self.assertEqual(
+            self.read("parents", MOTHER["externalId"])["students"],
+            [
+                {
+                    "externalId": STUDENT["externalId"],
+                    "relation": "Stepmother",
+                    "priority": 2,
+                    "custodial": True,
+                    "pays": True,
+                    "start": "2025-06-01",
+                }
+            ],
+        )
+
+    def test_parent_names_its_students(self):
+        self.send_ok("students", STUDENT)
+        self.send_ok("parents", {**FATHER, "students": [STUDENT["externalId"]]})
+        self.assertEqual(self.links().parent_id.name, FATHER["name"])
+        self.assertEqual(self.read("parents", FATHER["externalId"])["students"], [{"externalId": STUDENT["externalId"]}])
+
+    def test_flags_that_are_absent_are_kept_and_links_no_longer_named_go(self):
+        both = [{"externalId": FATHER["externalId"], "pays": True}, {"externalId": MOTHER["externalId"]}]
+        self.send_ok("students", {**STUDENT, "parents": both})
+        self.send_ok("students", {**STUDENT, "parents": [{"externalId": FATHER["externalId"], "pickup": True}]})
+        self.assertEqual((self.links().pays, self.links().pickup), (True, True))
+        self.send_ok("students", {**STUDENT, "parents": []})
+        self.assertFalse(self.links())
+
+    def test_a_link_made_in_odoo_stays(self):
+        aunt = self.env["school.parent"].create({"name": "Aunt"})
+        self.send_ok("students", STUDENT)
+        self.student(STUDENT["externalId"]).link_ids = [(0, 0, {"parent_id": aunt.id})]
+        self.send_ok("students", {**STUDENT, "parents": [FATHER["externalId"]]})
+        self.send_ok("students", {**STUDENT, "parents": []})
+        self.assertEqual(self.links().parent_id, aunt)
+
+
+@tagged("post_install", "-at_install")
+class TestArchive(SyncCase):
+    def archive(self, entity, external_id):
+        from ..sync import engine
+
+        return engine.archive(self.source, entity, external_id)
+
+    def test_archived_with_its_contact_and_restored_by_the_next_document(self):
+        self.send_ok("students", STUDENT)
+        item = self.archive("students", STUDENT["externalId"])
+        student = self.student(STUDENT["externalId"])
+        self.assertEqual((item.status.value, item.version), ("archived", 2))
+        self.assertFalse(student.active or student.partner_id.active)
+        self.assertEqual(self.archive("students", STUDENT["externalId"]).status.value, "unchanged")
+        self.assertEqual(outbound.read_page(self.source, "students", limit=10), ([], None))
+        report = self.send_ok("students", STUDENT)
+        self.assertEqual((self.statuses(report), report.items[0].version), (["updated"], 3))
+        self.assertTrue(student.active and student.partner_id.active)
+
+    def test_a_contact_with_another_role_stays(self):
+        self.send_ok("parents", FATHER)
+        parent = self.parent(FATHER["externalId"])
+        self.env["school.student"].create({"partner_id": parent.partner_id.id})
+        self.archive("parents", FATHER["externalId"])
+        self.assertFalse(parent.active)
+        self.assertTrue(parent.partner_id.active)
+
+    def test_unknown(self):
+        self.assertIsNone(self.archive("students", "nobody"))
+
+    def test_deleted_in_odoo_is_made_again(self):
+        first = self.send_ok("parents", FATHER).items[0]
+        self.parent(FATHER["externalId"]).unlink()
+        self.assertIsNone(outbound.read_one(self.source, "parents", FATHER["externalId"]))
+        again = self.send_ok("parents", FATHER).items[0]
+        self.assertEqual(again.status.value, "created")
+        self.assertNotEqual(again.res_id, first.res_id)
+
+    def test_deleted_past_odoo_is_made_again_under_the_same_binding(self):
+        self.send_ok("parents", FATHER)
+        parent = self.parent(FATHER["externalId"])
+        self.env.cr.execute("DELETE FROM school_parent WHERE id = %s", [parent.id])
+        self.env.invalidate_all()
+        again = self.send_ok("parents", copy.deepcopy(FATHER)).items[0]
+        self.assertEqual((again.status.value, again.version), ("created", 2))
+
+
+@tagged("post_install", "-at_install")
+class TestTakeOver(SyncCase):
+    def setUp(self):
+        super().setUp()
+        self.contact = self.env["res.partner"].create(
+            {"name": "Ramesh Sharma", "email": "Ramesh.Sharma@example.com", "ref": FATHER["externalId"]}
+        )
+
+    def send_by(self, rule, *documents):
+        self.source.sudo().match_rule = rule
+        return self.send_ok("parents", *documents)
+
+    def contacts(self, report):
+        return self.env["school.parent"].browse([item.res_id for item in report.items]).partner_id
+
+    def test_never(self):
+        self.assertNotEqual(self.contacts(self.send_by("never", FATHER)), self.contact)
+
+    def test_rules(self):
+        for rule in ("email", "email_name", "reference"):
+            with self.subTest(rule), self.env.cr.savepoint() as savepoint:
+                report = self.send_by(rule, {**FATHER, "occupation": "Pilot"})
+                self.assertEqual(self.contacts(report), self.contact)
+                self.assertEqual(self.contact.function, "Pilot")
+                self.assertIn(f"took over contact {self.contact.id}", report.items[0].warnings[0])
+                savepoint.rollback()
+
+    def test_other_name_or_company_contact_does_not_match(self):
+        self.assertNotEqual(self.contacts(self.send_by("email_name", {**FATHER, "name": "Rita"})), self.contact)
+        self.contact.is_company = True
+        self.assertNotEqual(self.contacts(self.send_by("email", {**FATHER, "externalId": "P2"})), self.contact)
+
+    def test_ambiguous_is_not_guessed(self):
+        self.contact.copy({"email": self.contact.email})
+        report = self.send_by("email", FATHER)
+        self.assertNotIn(self.contacts(report), self.env["res.partner"].search([("ref", "=", FATHER["externalId"])]))
+        self.assertIn("rather than guessing", report.items[0].warnings[0])
+
+    def test_one_family_address_for_two_people_is_not_guessed(self):
+        report = self.send_by("email", FATHER, {**MOTHER, "email": FATHER["email"]})
+        self.assertEqual(len(self.contacts(report)), 2)
+        self.assertNotIn(self.contact, self.contacts(report))
+
+    def test_properties_of_the_contact_stay(self):
+        definition = self.env["properties.base.definition"]._get_definition_for_property_field(
+            "res.partner", "properties"
+        )
+        definition.properties_definition = [{"name": "house", "string": "House", "type": "char", "default": "none"}]
+        self.contact.properties = {"house": "blue"}
+        self.send_by("email", FATHER)
+        self.env.invalidate_all()
+        self.assertEqual(dict(self.contact.properties), {"house": "blue"})
+
+    def test_contact_of_a_colleague_keeps_its_data(self):
+        user = new_test_user(self.env, "ramesh", email="colleague@example.com")
+        report = self.send_by("email", {**FATHER, "email": "colleague@example.com", "phone": "+91 9000000000"})
+        self.assertEqual(self.contacts(report), user.partner_id)
+        self.assertFalse(user.partner_id.phone)
+        self.send_ok("parents", {**FATHER, "email": "thief@example.com"})
+        self.assertEqual(user.partner_id.email, "colleague@example.com")
+
+    def test_contact_of_another_company_is_out_of_reach(self):
+        self.contact.company_id = self.env["res.company"].create({"name": "Other School"})
+        self.assertNotEqual(self.contacts(self.send_by("email", FATHER)), self.contact)
