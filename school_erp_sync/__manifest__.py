@@ -6,7 +6,7 @@
     "license": "LGPL-3",
     "author": "School ERP Sync contributors",
     "website": "https://github.com/school-erp-sync/school_erp_sync",
-    "depends": ["contacts", "phone_validation"],
+    "depends": ["account", "contacts", "hr", "phone_validation"],
     "external_dependencies": {"python": ["phonenumbers", "pydantic"]},
     "data": [
         "security/school_erp_sync_groups.xml",

@@ -137,7 +137,7 @@ class SchoolSyncSource(models.Model):
             "type": "ir.actions.act_window",
             "res_model": "res.users.apikeys.show",
             "name": _("API Key of %s", self.name),
-            "views": [(False, "form")],
+            "views": [(self.env.ref("school_erp_sync.res_users_apikeys_show_view_form").id, "form")],
             "target": "new",
             "context": {"default_key": self._generate_key()},
         }

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""PowerSchool's part of the first sequence diagram, against a running Odoo: families arrive, and arrive again.
+
+Usage: SCHOOL_SYNC_KEY=… demo/play.py --url http://127.0.0.1:8069 [--families 200]
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import requests
+from faker import Faker
+
+HERE = Path(__file__).parent
+BATCH = 100
+SEED = 2025
+
+
+class Client:
+    """Posts documents and keeps the books: what became of them, and how long it took."""
+
+    def __init__(self, url: str, key: str):
+        self.url = url.rstrip("/")
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {key}"
+        self.ids: dict[str, tuple[str, int]] = {}
+
+    def post(self, entity: str, documents: list[dict]) -> tuple[Counter, float]:
+        """Post ``documents`` in batches; :return: how many went which way, and the seconds it took"""
+        counts, started = Counter(), time.monotonic()
+        for first in range(0, len(documents), BATCH):
+            batch = documents[first : first + BATCH]
+            answer = self.session.post(f"{self.url}/api/{entity}", json=batch, timeout=120)
+            body = answer.json()
+            if "items" not in body:
+                sys.exit(f"POST /api/{entity} was answered {answer.status_code}: {body.get('detail')}")
+            for item in body["items"]:
+                counts[item["status"]] += 1
+                if item["id"]:
+                    self.ids[item["externalId"]] = (item["model"], item["id"])
+        return counts, time.monotonic() - started
+
+
+def generate_families(count: int) -> tuple[list[dict], list[dict]]:
+    """:return: parents and students of ``count`` families, the same ones at every call"""
+    Faker.seed(SEED)
+    fake = Faker("en_US")
+    parents, students = [], []
+    for number in range(1, count + 1):
+        last_name, address = fake.last_name(), fake.street_address()
+        city, state = fake.city(), fake.state_abbr(include_territories=False, include_freely_associated_states=False)
+        names = {"Father": fake.first_name_male(), "Mother": fake.first_name_female()}
+        family = []
+        for relation, first_name in names.items():
+            parent = {
+                "externalId": f"PS-{number:04}-{relation[0]}",
+                "relation": relation,
+                "name": f"{first_name} {last_name}",
+                "occupation": fake.job(),
+                "phone": f"+1 {fake.numerify('2##-555-01##')}",
+                "email": f"{first_name}.{last_name}.{number}@example.com".lower().replace(" ", ""),
+                "updatedAt": "2025-08-01T06:00:00Z",
+            }
+            family.append(parent["externalId"])
+            parents.append(parent)
+        for child in range(1, fake.random_int(1, 3) + 1):
+            is_girl = fake.boolean()
+            students.append(
+                {
+                    "externalId": f"PS-{number:04}-{child}",
+                    "fullName": f"{fake.first_name_female() if is_girl else fake.first_name_male()} {last_name}",
+                    "dob": fake.date_of_birth(minimum_age=6, maximum_age=17).isoformat(),
+                    "gender": "Female" if is_girl else "Male",
+                    "languages": fake.random_elements(["English", "Spanish", "French", "Hindi"], length=2, unique=True),
+                    "health": {"allergies": fake.random_elements(["Peanuts", "Pollen", "Milk"], length=1)},
+                    "address": {"permanent": address, "city": city, "state": state, "country": "US", "pin": fake.postcode()},
+                    "transport": {"mode": fake.random_element(["School Bus", "Walks", "Car"])},
+                    "parents": [
+                        {"externalId": external_id, "priority": priority, "livesWith": True, "pays": priority == 1}
+                        for priority, external_id in enumerate(family, 1)
+                    ],
+                    "updatedAt": "2025-08-01T06:00:00Z",
+                }
+            )
+    return parents, students
+
+
+def print_table(rows: list[tuple[str, Counter, float]]) -> None:
+    columns = ("created", "updated", "unchanged", "failed")
+    print(f"\n{'':34}" + "".join(f"{name:>11}" for name in columns) + f"{'records/s':>12}")
+    for label, counts, seconds in rows:
+        total = sum(counts.values())
+        print(f"{label:34}" + "".join(f"{counts[name]:>11,}" for name in columns) + f"{total / seconds:>12,.0f}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--url", required=True, help="where Odoo answers")
+    parser.add_argument("--families", type=int, default=200, help="how many to generate")
+    args = parser.parse_args()
+    key = os.environ.get("SCHOOL_SYNC_KEY")
+    if not key:
+        sys.exit("SCHOOL_SYNC_KEY is not set; ./dev key prints one.")
+    client = Client(args.url, key)
+    printed = {
+        "parents": json.loads((HERE / "parents.json").read_text()),
+        "students": [json.loads((HERE / "student.json").read_text())],
+    }
+    parents, students = generate_families(args.families)
+    generated = {"parents": parents, "students": students}
+
+    rows = []
+    for time_label in ("", ", again"):
+        for what, families in (("printed", printed), (f"{args.families} families", generated)):
+            for entity, documents in families.items():
+                rows.append((f"{entity}, {what}{time_label}", *client.post(entity, documents)))
+    print_table(rows)
+
+    print("\nThe first family, as PowerSchool now knows it:")
+    for external_id in [document["externalId"] for documents in printed.values() for document in documents]:
+        model, record_id = client.ids[external_id]
+        print(f"  {external_id:28} → {model} {record_id}")
+    again = sum((counts for label, counts, _seconds in rows if label.endswith("again")), Counter())
+    failed = sum(counts["failed"] for _label, counts, _seconds in rows)
+    if failed or set(again) != {"unchanged"}:
+        print(f"\nNot as it should be: {failed} failed, and the second time gave {dict(again)}.", file=sys.stderr)
+        return 1
+    print("\nThe second time changed nothing.")
+    print(f"See for yourself: {client.url}/odoo (login admin, password admin), app School Sync: Students, Parents, Log.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
