@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from datetime import timezone
 from typing import Any
 
 from odoo import api, fields, models
@@ -6,6 +7,7 @@ from odoo.fields import Domain
 
 from ..sync.item import Item, Reference
 from ..sync.merge import put, value_at
+from ..sync.plan import parse_time
 
 
 class SchoolSyncMixin(models.AbstractModel):
@@ -24,7 +26,9 @@ class SchoolSyncMixin(models.AbstractModel):
     #: the class of the contract that reads a document of the entity
     _sync_document: type
     #: where each simple part of a document is stored: path in the document -> field of this model
-    _sync_fields: dict[str, str]
+    _sync_fields: dict[str, str] = {}
+    #: where a document names other records: path in the document -> (entity, field of this model)
+    _sync_reference_fields: dict[str, tuple[str, str]] = {}
 
     sync_binding_ids = fields.One2many(
         "school.sync.binding",
@@ -55,12 +59,14 @@ class SchoolSyncMixin(models.AbstractModel):
     @api.model
     def _sync_paths(self) -> Iterable[str]:
         """The parts of a document that are compared and stored one by one."""
-        return self._sync_fields
+        return (*self._sync_fields, *self._sync_reference_fields)
 
     @api.model
     def _sync_references(self, document: dict[str, Any]) -> Iterable[Reference]:
         """The records that ``document`` refers to, by their entity and externalId."""
-        return ()
+        for path, (entity, _name) in self._sync_reference_fields.items():
+            if external_id := value_at(document, path):
+                yield Reference(entity, external_id, "/" + path.replace(".", "/"))
 
     @api.model
     def _sync_values(self, source, items: list[Item]) -> None:
@@ -72,7 +78,17 @@ class SchoolSyncMixin(models.AbstractModel):
             document = item.decision.document
             for path in item.paths:
                 if name := self._sync_fields.get(path):
-                    item.values[name] = value_at(document, path) or False
+                    item.values[name] = self._sync_to_value(name, value_at(document, path))
+                elif path in self._sync_reference_fields:
+                    entity, name = self._sync_reference_fields[path]
+                    item.values[name] = item.found.get((entity, value_at(document, path)), False)
+
+    @api.model
+    def _sync_to_value(self, name: str, value: Any) -> Any:
+        """What is stored in field ``name`` for the JSON ``value`` of a canonical document."""
+        if value and self._fields[name].type == "datetime":
+            return parse_time(value).astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
+        return value or False
 
     @api.model
     def _sync_make_related(self, source, items: list[Item]) -> None:
@@ -120,7 +136,14 @@ class SchoolSyncMixin(models.AbstractModel):
 
     def _sync_to_json(self, source) -> list[dict[str, Any]]:
         """What each record says now, as JSON values by path."""
-        return [{path: record._sync_field_to_json(name) for path, name in self._sync_fields.items()} for record in self]
+        result = [
+            {path: record._sync_field_to_json(name) for path, name in self._sync_fields.items()} for record in self
+        ]
+        for path, (entity, name) in self._sync_reference_fields.items():
+            external_ids = source._external_ids(entity, self[name].ids)
+            for record, current in zip(self, result, strict=True):
+                current[path] = external_ids.get(record[name].id)
+        return result
 
     def _sync_field_to_json(self, name: str) -> Any:
         value = self[name]
@@ -131,6 +154,8 @@ class SchoolSyncMixin(models.AbstractModel):
             return value.name or None
         if field.type == "date":
             return value.isoformat() if value else None
+        if field.type == "datetime":
+            return value.isoformat() + "Z" if value else None
         if field.type == "selection":
             return dict(field._description_selection(self.env)).get(value)
         if field.type == "boolean":
@@ -141,6 +166,9 @@ class SchoolSyncMixin(models.AbstractModel):
         """Whether this record, which says ``now`` at ``path``, still holds what a document ``said`` there."""
         if isinstance(said, list):
             return sorted(said) == sorted(now or ())
+        name = self._sync_fields.get(path)
+        if name and self._fields[name].type == "datetime":
+            return self._sync_to_value(name, said) == self[name]
         return said == now
 
     @api.model
