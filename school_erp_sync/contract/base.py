@@ -131,6 +131,10 @@ _SENTENCES = {
     "model_type": ("wrong_type", "must be an object"),
     "model_attributes_type": ("wrong_type", "must be an object"),
     "dict_type": ("wrong_type", "must be an object"),
+    "string_pattern_mismatch": ("bad_format", "does not have the form {pattern}"),
+    "literal_error": ("unknown_word", "must be one of {expected}"),
+    "too_short": ("required", "must have at least {min_length} entries"),
+    "greater_than": ("out_of_range", "must be more than {gt}"),
     "too_long": ("too_many", "has more than {max_length} entries"),
     "timezone_aware": ("no_time_zone", "has no time zone; add Z or an offset such as +05:30"),
     "greater_than_equal": ("out_of_range", "must be at least {ge}"),
@@ -148,9 +152,13 @@ def pointer(*parts: Any) -> str:
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    code, sentence = _SENTENCES.get(error["type"], (error["type"], error["msg"]))
+    if error["type"] in _SENTENCES:
+        code, sentence = _SENTENCES[error["type"]]
+        sentence = sentence.format(**error.get("ctx", {}))
+    else:
+        code, sentence = error["type"], error["msg"]
     where = ".".join(str(part) for part in error["loc"]) or "the document"
-    return FieldError(pointer(*error["loc"]), code, f"{where} {sentence.format(**error.get('ctx', {}))}")
+    return FieldError(pointer(*error["loc"]), code, f"{where} {sentence}")
 
 
 def _payload_class(annotation: Any) -> type[Payload] | None:
@@ -219,7 +227,8 @@ def _sound_part(payload: type[Document], raw: Any, errors: Sequence[Mapping[str,
     try:
         # What is required and at fault is stood in for, else nothing could be read at all.
         stand_ins = {name: "-" for name in at_fault if payload.model_fields[_attribute(payload, name)].is_required()}
-        document = payload.model_validate({name: raw[name] for name in raw if name not in at_fault} | stand_ins)
+        sound = {name: raw[name] for name in raw if name not in at_fault}
+        document = payload.model_validate(sound | stand_ins, context={"partial": True})
     except PydanticValidationError:
         return {}
     return {name: value for name, value in _canonical(document).items() if name not in stand_ins}

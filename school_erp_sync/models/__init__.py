@@ -9,3 +9,11 @@ from . import school_sync_binding
 from . import school_sync_log
 from . import school_sync_log_line
 from . import res_partner
+from . import account_move
+from . import product_product
+from . import res_currency
+from . import school_billing
+from . import school_billing_payment
+from . import school_fee_installment
+from . import school_fee_line
+from . import school_fee_schedule

@@ -30,6 +30,9 @@ class SchoolParentLink(models.Model):
     _order = "priority, id"
     _rec_name = "parent_id"
 
+    #: two transactions may make the same row at once: to lose that race is no error of the document
+    _sync_raced = True
+
     student_id = fields.Many2one("school.student", required=True, index=True, ondelete="cascade")
     parent_id = fields.Many2one(
         "school.parent", string="Guardian", required=True, index=True, ondelete="cascade", check_company=True
@@ -43,7 +46,9 @@ class SchoolParentLink(models.Model):
         help="The source that sent this link and may take it away again. Empty for a link made in Odoo.",
     )
     relation = fields.Char(help="What the guardian is to this student, where it differs from the guardian's own.")
-    relation_shown = fields.Char("Relation to Student", compute="_compute_relation_shown", inverse="_inverse_relation_shown")
+    relation_shown = fields.Char(
+        "Relation to Student", compute="_compute_relation_shown", inverse="_inverse_relation_shown"
+    )
     priority = fields.Integer(default=1, help="Whom to call first: 1 before 2.")
     custodial = fields.Boolean("Custody")
     emergency = fields.Boolean("Emergency Contact")

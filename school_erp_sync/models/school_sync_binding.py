@@ -13,6 +13,9 @@ class SchoolSyncBinding(models.Model):
     _order = "id desc"
     _rec_name = "external_id"
 
+    #: two transactions may make the same row at once: to lose that race is no error of the document
+    _sync_raced = True
+
     source_id = fields.Many2one("school.sync.source", required=True, ondelete="cascade", readonly=True)
     company_id = fields.Many2one("res.company", string="School", required=True, index=True, readonly=True)
     entity = fields.Char(required=True, readonly=True)

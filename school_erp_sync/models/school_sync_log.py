@@ -44,8 +44,12 @@ class SchoolSyncLog(models.Model):
     duration = fields.Integer("Duration (ms)", readonly=True, aggregator="avg")
     request = fields.Text("Request Body", readonly=True, groups="school_erp_sync.group_sync_manager")
     response = fields.Text("Response Body", readonly=True, groups="school_erp_sync.group_sync_manager")
-    request_text = fields.Text("Request, Indented", compute="_compute_texts", groups="school_erp_sync.group_sync_manager")
-    response_text = fields.Text("Response, Indented", compute="_compute_texts", groups="school_erp_sync.group_sync_manager")
+    request_text = fields.Text(
+        "Request, Indented", compute="_compute_texts", groups="school_erp_sync.group_sync_manager"
+    )
+    response_text = fields.Text(
+        "Response, Indented", compute="_compute_texts", groups="school_erp_sync.group_sync_manager"
+    )
     line_ids = fields.One2many("school.sync.log.line", "log_id", string="Documents", readonly=True)
 
     _source_index = models.Index("(source_id, create_date DESC)")

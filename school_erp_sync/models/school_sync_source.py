@@ -14,6 +14,7 @@ class SchoolSyncSource(models.Model):
     _name = "school.sync.source"
     _inherit = ["mail.thread"]
     _description = "Sync Source"
+    _check_company_auto = True
     _order = "name"
 
     name = fields.Char(required=True, tracking=True)
@@ -58,6 +59,28 @@ class SchoolSyncSource(models.Model):
         default=30,
         help="How long requests and responses, which hold personal data, are kept with the log.",
     )
+    posted_policy = fields.Selection(
+        [("refuse", "Refuse, and tell the source"), ("reissue", "Reverse and reissue")],
+        string="Changed after Posting",
+        required=True,
+        default="refuse",
+        tracking=True,
+        help="What happens when a document changes money on an invoice that is posted. It is never rewritten: "
+        "either the source is answered with the difference, or a credit note and a new invoice are made.",
+    )
+    invoice_journal_id = fields.Many2one(
+        "account.journal", check_company=True, domain=[("type", "=", "sale")], help="Empty: the first sales journal."
+    )
+    payment_journal_id = fields.Many2one(
+        "account.journal",
+        check_company=True,
+        domain=[("type", "in", ("bank", "cash"))],
+        help="Where payments that the source reports are registered. Empty: the first bank journal.",
+    )
+    bill_automatically = fields.Boolean(
+        "Bill Installments", help="Make a draft invoice of each installment of this source's fee schedules in time."
+    )
+    bill_days_before = fields.Integer("Days before Due", default=14)
     log_ids = fields.One2many("school.sync.log", "source_id", string="Log")
     binding_ids = fields.One2many("school.sync.binding", "source_id", string="Bindings")
     binding_count = fields.Integer(compute="_compute_counts")
@@ -164,6 +187,10 @@ class SchoolSyncSource(models.Model):
         action["context"] = {"search_default_not_success": 1} if self.env.context.get("failures") else {}
         return action
 
+    def _message_auto_subscribe_followers(self, updated_values, default_subtype_ids):
+        # The API user is a machine: it follows nothing, and needs no mail that it was assigned.
+        return []
+
     # ------------------------------------------------------------------
     # Keys and users
     # ------------------------------------------------------------------
@@ -219,6 +246,19 @@ class SchoolSyncSource(models.Model):
     def _sync_model(self, entity: str):
         """:return: the model of ``entity``, in this source's environment; :raises KeyError: if there is none"""
         return self.env[self._sync_entities()[entity]]
+
+    def _get_invoice_journal(self):
+        """:return: the journal of this source's invoices; empty where there is none"""
+        return self.invoice_journal_id or self._first_journal(("sale",))
+
+    def _get_payment_journal(self):
+        """:return: the journal of the payments that this source reports; empty where there is none"""
+        return self.payment_journal_id or self._first_journal(("bank", "cash"))
+
+    def _first_journal(self, types: tuple[str, ...]):
+        return self.env["account.journal"].search(
+            [("type", "in", types), ("company_id", "=", self.company_id.id)], order="type, sequence, id", limit=1
+        )
 
     def _external_ids(self, entity: str, res_ids: list[int]) -> dict[int, str]:
         """What this source calls the records ``res_ids`` of ``entity``, by record id."""

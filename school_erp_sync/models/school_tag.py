@@ -6,6 +6,9 @@ class SchoolTag(models.Model):
     _description = "Language, Allergy or Medical Condition"
     _order = "kind, name"
 
+    #: two transactions may make the same row at once: to lose that race is no error of the document
+    _sync_raced = True
+
     name = fields.Char(required=True, translate=False)
     kind = fields.Selection(
         [("language", "Language"), ("allergy", "Allergy"), ("condition", "Medical Condition")],

@@ -10,7 +10,7 @@ from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools import SQL
 
 from ..contract.base import read_all
-from .item import Binding, Item, Report, Status, open_items
+from .item import Binding, Item, Refused, Report, Status, open_items
 from .merge import changed_paths, digest
 from .plan import Action, Decision, Known, decide
 
@@ -25,10 +25,6 @@ SYNC_CONTEXT = {
     "mail_notrack": True,
     "no_reset_password": True,
 }
-
-# A unique violation on one of these tables means that somebody else did the same work a moment ago: on a fresh
-# snapshot it is no longer new. Any other is a rule of the database that the document breaks, today and tomorrow.
-_RACED_TABLES = frozenset({"school_sync_binding", "school_parent_link"})
 
 
 def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False) -> Report:
@@ -316,23 +312,34 @@ def _apply_isolating(source, model, items: list[Item]) -> None:
     try:
         with model.env.cr.savepoint():
             _apply_together(source, model, items)
+    except Refused as exc:
+        error = exc.pointer, exc.code, str(exc)
     except UserError as exc:
-        message = str(exc)
+        error = "", "refused", f"Odoo refuses this record: {exc}"
     except psycopg2.errors.IntegrityError as exc:
-        if isinstance(exc, psycopg2.errors.UniqueViolation) and exc.diag.table_name in _RACED_TABLES:
+        if isinstance(exc, psycopg2.errors.UniqueViolation) and _is_raced(model.env, exc.diag.table_name):
             raise ConcurrencyError("somebody else applies the same documents") from exc
-        message = model._sql_error_to_message(exc)
+        error = "", "refused", f"Odoo refuses this record: {model._sql_error_to_message(exc)}"
     else:
         return
     for item, res_id, values, warnings in before:
         item.res_id, item.values, item.status = res_id, values, None
         del item.warnings[warnings:]
     if len(items) == 1:
-        items[0].fail("", "refused", f"Odoo refuses this record: {message}")
+        items[0].fail(*error)
         return
     middle = len(items) // 2
     _apply_isolating(source, model, items[:middle])
     _apply_isolating(source, model, items[middle:])
+
+
+def _is_raced(env, table: str) -> bool:
+    """Whether a unique violation on ``table`` means that somebody else did the same work a moment ago.
+
+    On a fresh snapshot it is no longer new. Any other is a rule of the database that the document breaks, today and
+    tomorrow. A model says so with ``_sync_raced``.
+    """
+    return any(model._table == table and getattr(model, "_sync_raced", False) for model in env.registry.values())
 
 
 def _apply_together(source, model, items: list[Item]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from odoo.exceptions import UserError
+
 from ..contract.base import FieldError
 from .plan import Decision
 
@@ -25,6 +27,15 @@ class Status(Enum):
 
 
 WENT_THROUGH = frozenset({Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.PARKED, Status.ARCHIVED})
+
+
+class Refused(UserError):
+    """A record that Odoo, or the code that applies it, refuses, and the part of the document that is to blame."""
+
+    def __init__(self, pointer: str, code: str, detail: str):
+        super().__init__(detail)
+        self.pointer = pointer
+        self.code = code
 
 
 class Reference(NamedTuple):
@@ -48,7 +59,7 @@ class Binding:
     document: dict[str, Any] | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Item:
     """One document on its way through the engine.
 

@@ -100,3 +100,13 @@ class SyncCase(TransactionCase):
             [("source_id", "=", self.source.id), ("entity", "=", entity), ("external_id", "=", external_id)]
         )
         return self.env[binding.res_model].browse(binding.res_id)
+
+
+class AccountingCase(SyncCase):
+    """A company with a chart of accounts, in dollars."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if not cls.company.chart_template:
+            cls.env["account.chart.template"].try_loading("generic_coa", company=cls.company, install_demo=False)

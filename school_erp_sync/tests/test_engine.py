@@ -32,9 +32,7 @@ class TestUpsert(SyncCase):
         self.assertEqual(self.statuses(report), ["unchanged"])
         self.assertEqual((report.items[0].res_id, report.items[0].version), (first.items[0].res_id, 1))
         self.env.invalidate_all()
-        self.assertEqual(
-            (parent.write_date, parent.partner_id.write_date, len(parent.partner_id.message_ids)), written
-        )
+        self.assertEqual((parent.write_date, parent.partner_id.write_date, len(parent.partner_id.message_ids)), written)
 
     def test_a_change_writes_what_changed_and_nothing_else(self):
         self.send_ok("parents", FATHER)
@@ -196,9 +194,7 @@ class TestBatch(SyncCase):
 
     def test_serialization_failures_are_not_swallowed(self):
         with (
-            patch.object(
-                type(self.env["school.parent"]), "create", side_effect=psycopg2.errors.SerializationFailure
-            ),
+            patch.object(type(self.env["school.parent"]), "create", side_effect=psycopg2.errors.SerializationFailure),
             self.assertRaises(psycopg2.errors.SerializationFailure),
         ):
             self.send("parents", FATHER)
@@ -255,7 +251,9 @@ class TestLinks(SyncCase):
         self.send_ok("students", STUDENT)
         self.send_ok("parents", {**FATHER, "students": [STUDENT["externalId"]]})
         self.assertEqual(self.links().parent_id.name, FATHER["name"])
-        self.assertEqual(self.read("parents", FATHER["externalId"])["students"], [{"externalId": STUDENT["externalId"]}])
+        self.assertEqual(
+            self.read("parents", FATHER["externalId"])["students"], [{"externalId": STUDENT["externalId"]}]
+        )
 
     def test_flags_that_are_absent_are_kept_and_links_no_longer_named_go(self):
         both = [{"externalId": FATHER["externalId"], "pays": True}, {"externalId": MOTHER["externalId"]}]

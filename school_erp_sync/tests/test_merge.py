@@ -8,7 +8,8 @@ from ..sync.merge import changed_paths, digest, overlay, put, value_at
 _scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 _keys = st.sampled_from("abcd")
 documents = st.dictionaries(
-    _keys, st.recursive(_scalars | st.lists(_scalars, max_size=3), lambda inner: st.dictionaries(_keys, inner), max_leaves=6)
+    _keys,
+    st.recursive(_scalars | st.lists(_scalars, max_size=3), lambda inner: st.dictionaries(_keys, inner), max_leaves=6),
 )
 
 

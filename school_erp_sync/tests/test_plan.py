@@ -10,7 +10,9 @@ from ..sync.plan import Action, Known, decide
 
 START = datetime(2025, 1, 1, tzinfo=timezone.utc)
 
-contents = st.fixed_dictionaries({"name": st.sampled_from("xyz")}, optional={"phone": st.sampled_from(["1", "2", None])})
+contents = st.fixed_dictionaries(
+    {"name": st.sampled_from("xyz")}, optional={"phone": st.sampled_from(["1", "2", None])}
+)
 minutes = st.integers(min_value=0, max_value=60)
 
 

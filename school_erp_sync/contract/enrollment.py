@@ -1,0 +1,57 @@
+"""``enrollments``: a student's place in a grade, or in one course, for a time."""
+
+from pydantic import model_validator
+
+from .base import Date, Document, ExternalId, Name, RequiredName
+from .grade import GradeLevel, grade_key
+from .money import raise_all
+from .words import check_word
+
+# What a system may call each state of an enrollment, besides its own name; the numbers are PowerSchool's.
+ENROLLMENT_WORDS = {
+    "active": ("0", "enrolled", "current"),
+    "pre_registered": ("-1", "preregistered", "registered", "pending"),
+    "transferred": ("2", "transferred_out", "transfer"),
+    "graduated": ("3", "completed"),
+    "historical": ("4", "inactive", "ended", "past"),
+    "withdrawn": ("dropped", "exited", "left", "cancelled", "canceled"),
+}
+
+
+class EnrollmentDocument(Document):
+    """An enrollment from ``startDate`` until the day before ``endDate``.
+
+    ``endDate`` is the day after the last attendance, as PowerSchool's exit_date: an enrollment that ends on a day and one
+    that starts on it follow each other. Without it, the enrollment goes on. ``gradeLevel`` and ``classId`` are two names
+    of the same thing, and each is given back whichever was sent. Without ``course`` it is the enrollment in the school
+    itself; without ``school``, the one that the source belongs to.
+    """
+
+    student_external_id: ExternalId
+    academic_year: RequiredName
+    grade_level: GradeLevel | None = None
+    class_id: GradeLevel | None = None
+    section_id: Name | None = None
+    course: Name | None = None
+    school: Name | None = None
+    start_date: Date
+    end_date: Date | None = None
+    status: check_word(ENROLLMENT_WORDS, numbers=True)
+
+    @model_validator(mode="after")
+    def _check(self) -> "EnrollmentDocument":
+        raise_all(self, self._faults())
+        sent = self.model_fields_set & {"grade_level", "class_id"}
+        if len(sent) == 1:
+            # Under both names, so that a change under either is seen as one.
+            return self.model_copy(update=dict.fromkeys(("grade_level", "class_id"), getattr(self, *sent)))
+        return self
+
+    def _faults(self):
+        if self.end_date and self.end_date <= self.start_date:
+            sentence = f"must be after startDate {self.start_date}: it is the day after the last attendance"
+            yield ("endDate",), "end_before_start", sentence
+        if {"grade_level", "class_id"} <= self.model_fields_set:
+            keys = {None if level is None else grade_key(level) for level in (self.grade_level, self.class_id)}
+            if len(keys) > 1:
+                yield ("classId",), "two_grades", "is another grade than gradeLevel, which means the same; send one"

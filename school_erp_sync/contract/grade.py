@@ -1,0 +1,66 @@
+"""Grades, and the names under which one and the same grade goes: 8 in PowerSchool is Grade 8, GRADE8 and Class 8."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from .base import NAME_LENGTH
+
+LOWEST, HIGHEST = -9, 99
+
+_NUMBERED = re.compile(r"(?:(?:grade|class|standard|std)(?:[\s._]*|-))?0*(\d{1,2})|-\d", re.ASCII)
+_ORDINAL = re.compile(r"0*(\d{1,2})(?:st|nd|rd|th)(?:[\s._-]*(?:grade|class|standard|std))?", re.ASCII)
+_KINDERGARTEN = frozenset({"k", "kg", "kindergarten"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def grade_number(level: str | int) -> int | None:
+    """The number of a grade that has one, counted as PowerSchool does: 0 is kindergarten, below it is preschool."""
+    word = str(level).strip().casefold().replace("\N{MINUS SIGN}", "-")
+    if word in _KINDERGARTEN:
+        return 0
+    if match := _NUMBERED.fullmatch(word) or _ORDINAL.fullmatch(word):
+        return int(match[1] or word)
+    return None
+
+
+def grade_key(level: str | int) -> str:
+    """What is equal for two names of the same grade, and different for two grades."""
+    number = grade_number(level)
+    return "".join(str(level).split()).casefold() if number is None else str(number)
+
+
+def grade_name(level: str | int) -> str:
+    """What people call the grade ``level``."""
+    number = grade_number(level)
+    if number is None:
+        return str(level).strip()
+    if number > 0:
+        return f"Grade {number}"
+    return f"Preschool {number}" if number else "Kindergarten"
+
+
+def _grade_level(value: Any) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise PydanticCustomError("wrong_type", "must be a code, in quotes, or a whole number (0 is kindergarten)")
+    if isinstance(value, int):
+        if not LOWEST <= value <= HIGHEST:
+            raise PydanticCustomError("out_of_range", f"must be from {LOWEST} (preschool) to {HIGHEST}")
+        return value
+    value = value.strip()
+    if not value:
+        raise PydanticCustomError("required", "must not be empty")
+    if len(value) > NAME_LENGTH:
+        raise PydanticCustomError("too_long", f"is longer than {NAME_LENGTH} characters")
+    if _CONTROL.search(value):
+        raise PydanticCustomError("control_character", "contains a control character; remove it")
+    return value
+
+
+GradeLevel = Annotated[
+    str | int,
+    PlainValidator(_grade_level),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["GRADE8", 8, 0]}),
+]

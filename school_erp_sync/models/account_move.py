@@ -1,0 +1,24 @@
+from odoo import fields, models
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    school_billing_id = fields.Many2one(
+        "school.billing",
+        string="School Billing",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+
+    def action_open_school_billing(self):
+        """:return: the action that opens the school billing behind this invoice"""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "school.billing",
+            "res_id": self.school_billing_id.id,
+            "view_mode": "form",
+        }

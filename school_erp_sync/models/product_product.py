@@ -1,0 +1,38 @@
+from odoo import api, models
+from odoo.fields import Domain
+
+
+class ProductProduct(models.Model):
+    _inherit = "product.product"
+
+    @api.model
+    def _school_fee_heads(self, company, labels: dict[str, str | None]) -> dict:
+        """The products of fee heads: found by internal reference within ``company``, or made as services without taxes.
+
+        :param labels: what each code is called, for those that are made
+        :return: the product of each code
+        """
+        products = self.search(
+            Domain("default_code", "in", list(labels)) & Domain("company_id", "in", [False, company.id]),
+            order="company_id, id desc",
+        )
+        by_code = {product.default_code: product for product in products}
+        missing = sorted(labels.keys() - by_code.keys())
+        if missing:
+            # sudo: a source may bill a new fee head, though it may not edit the product catalogue.
+            made = self.sudo().create(
+                [
+                    {
+                        "name": labels[code] or code,
+                        "default_code": code,
+                        "type": "service",
+                        "purchase_ok": False,
+                        "taxes_id": False,
+                        "supplier_taxes_id": False,
+                        "company_id": company.id,
+                    }
+                    for code in missing
+                ]
+            )
+            by_code.update({product.default_code: product.sudo(False) for product in made})
+        return by_code

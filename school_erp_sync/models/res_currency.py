@@ -1,0 +1,30 @@
+from odoo import api, models
+
+from ..sync.item import Item
+
+
+class ResCurrency(models.Model):
+    _inherit = "res.currency"
+
+    @api.model
+    def _sync_active_by_code(self) -> dict:
+        """:return: the active currencies, by their ISO 4217 code"""
+        return {currency.name: currency for currency in self.search_fetch([], ["name", "rounding", "decimal_places"])}
+
+    @api.model
+    def _sync_choose(self, currencies: dict, source, item: Item, code: str | None):
+        """The currency of a document: the one it names, else the company's; None, with an error, for one not in use."""
+        if not code:
+            return source.company_id.currency_id
+        if code not in currencies:
+            item.fail(
+                "/currency",
+                "inactive_currency",
+                f"currency {code!r} is not in use in Odoo; activate it under Invoicing > Configuration > Currencies",
+            )
+        return currencies.get(code)
+
+    def _sync_check_decimals(self, item: Item, pointer: str, amount: float) -> None:
+        """Refuse an amount finer than the smallest coin: rounding it would change what is owed."""
+        if self.compare_amounts(amount, self.round(amount)) or round(amount, 9) != round(self.round(amount), 9):
+            item.fail(pointer, "too_precise", f"{amount} has more decimals than {self.name} has")

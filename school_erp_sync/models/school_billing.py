@@ -1,0 +1,637 @@
+from decimal import Decimal
+
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command, Domain
+
+from ..contract.billing import BillingDocument
+from ..contract.money import to_decimal, to_json
+from ..sync.item import Item, Refused, Status
+from ..sync.merge import value_at
+
+# What may not change silently once an invoice is posted.
+_MONEY_PATHS = ("studentExternalId", "payerExternalId", "currency", "issueDate", "lines", "total")
+_MOVE_PATHS = frozenset({*_MONEY_PATHS, "dueDate", "invoiceNumber", "notes"})
+_POSTED = frozenset({"sent", "overdue", "partial", "paid"})
+# The same state of an invoice, told before and after its due date.
+_SAME_STATE = {"overdue": "sent"}
+
+
+class SchoolBilling(models.Model):
+    """What a source bills: it owns one customer invoice, and the history of those it replaced."""
+
+    _name = "school.billing"
+    _inherit = ["school.sync.mixin"]
+    _description = "School Billing"
+    _order = "issue_date desc, id desc"
+    _check_company_auto = True
+
+    _sync_entity = "billings"
+    _sync_document = BillingDocument
+    _sync_fields = {
+        "invoiceNumber": "invoice_number",
+        "issueDate": "issue_date",
+        "dueDate": "due_date",
+        "notes": "notes",
+    }
+    _sync_reference_fields = {
+        "studentExternalId": ("students", "student_id"),
+        "payerExternalId": ("parents", "payer_id"),
+        "feeScheduleExternalId": ("fee-schedules", "fee_schedule_id"),
+    }
+
+    name = fields.Char("Reference", required=True, copy=False, readonly=True, default=lambda self: _("New"))
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company", string="School", required=True, index=True, readonly=True, default=lambda self: self.env.company
+    )
+    student_id = fields.Many2one(
+        "school.student", required=True, index=True, readonly=True, ondelete="restrict", check_company=True
+    )
+    payer_id = fields.Many2one(
+        "school.parent",
+        string="Paying Guardian",
+        index="btree_not_null",
+        readonly=True,
+        ondelete="restrict",
+        check_company=True,
+        help="As the source said. Empty, the guardian who pays for the student is billed.",
+    )
+    partner_id = fields.Many2one("res.partner", string="Customer", related="move_id.partner_id", store=True, index=True)
+    fee_schedule_id = fields.Many2one(
+        "school.fee.schedule", index="btree_not_null", readonly=True, ondelete="restrict", check_company=True
+    )
+    invoice_number = fields.Char(readonly=True, help="The number that the source gave.")
+    issue_date = fields.Date(required=True, readonly=True)
+    due_date = fields.Date(required=True, readonly=True)
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
+    notes = fields.Text(readonly=True)
+    move_id = fields.Many2one("account.move", string="Invoice", readonly=True, copy=False, index="btree_not_null")
+    move_ids = fields.One2many("account.move", "school_billing_id", string="Invoices and Credit Notes", readonly=True)
+    invoice_line_ids = fields.One2many(related="move_id.invoice_line_ids", string="Lines")
+    payment_ids = fields.One2many("school.billing.payment", "billing_id", string="Payments", readonly=True)
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("sent", "Posted"),
+            ("partial", "Partly Paid"),
+            ("paid", "Paid"),
+            ("cancelled", "Cancelled"),
+        ],
+        compute="_compute_state",
+        store=True,
+        index=True,
+    )
+    is_overdue = fields.Boolean(compute="_compute_is_overdue", search="_search_is_overdue")
+    amount_total = fields.Monetary("Total", related="move_id.amount_total", store=True)
+    amount_due = fields.Monetary("Due", related="move_id.amount_residual", store=True)
+    amount_paid = fields.Monetary("Paid", compute="_compute_amount_paid", store=True)
+
+    @api.depends("move_id.state", "move_id.payment_state")
+    def _compute_state(self):
+        for billing in self:
+            move = billing.move_id
+            if move.state == "cancel" or move.payment_state == "reversed":
+                billing.state = "cancelled"
+            elif move.state != "posted":
+                billing.state = "draft"
+            elif move.payment_state in ("paid", "in_payment"):
+                billing.state = "paid"
+            else:
+                billing.state = "partial" if move.payment_state == "partial" else "sent"
+
+    @api.depends("state", "due_date")
+    def _compute_is_overdue(self):
+        today = fields.Date.context_today(self)
+        for billing in self:
+            billing.is_overdue = billing.state in ("sent", "partial") and billing.due_date < today
+
+    @api.model
+    def _search_is_overdue(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return Domain("state", "in", ("sent", "partial")) & Domain("due_date", "<", fields.Date.context_today(self))
+
+    @api.depends("amount_total", "amount_due", "state")
+    def _compute_amount_paid(self):
+        for billing in self:
+            posted = billing.state in ("sent", "partial", "paid")
+            billing.amount_paid = billing.amount_total - billing.amount_due if posted else 0
+
+    def action_archive(self):
+        """Cancel the invoices and archive the billings.
+
+        :raises odoo.exceptions.UserError: where Odoo does not let an invoice be cancelled
+        """
+        for billing in self:
+            billing._cancel_move()
+        return super().action_archive()
+
+    def action_open_invoices(self):
+        """:return: the action that shows the invoice, and the credit notes and invoices before it"""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("account.action_move_out_invoice_type")
+        if len(self.move_ids) == 1:
+            return {**action, "view_mode": "form", "views": [(False, "form")], "res_id": self.move_id.id}
+        return {**action, "domain": [("id", "in", self.move_ids.ids)], "context": {}}
+
+    # ------------------------------------------------------------------
+    # Documents: what is checked before anything is written
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_paths(self):
+        return (*super()._sync_paths(), "currency", "status", "lines", "total", "payments")
+
+    @api.model
+    def _sync_values(self, source, items: list[Item]) -> None:
+        super()._sync_values(source, items)
+        currencies = self.env["res.currency"]._sync_active_by_code()
+        taxes = {}
+        if any(line.get("taxes") for item in items for line in item.decision.document.get("lines") or ()):
+            taxes = self._get_sales_taxes(source.company_id)
+        configured = self._sync_check_configuration(source, items)
+        billings = {item: self.browse(item.res_id) for item in items if item.res_id} if configured else {}
+        students = self.env["school.student"].browse(
+            {item.values["student_id"] for item in items if item.values.get("student_id")}
+        )
+        archived = set(students.filtered(lambda student: not student.active).ids)
+        for item in items:
+            document = item.decision.document
+            item.values["name"] = item.external_id
+            if currency := self.env["res.currency"]._sync_choose(currencies, source, item, document.get("currency")):
+                item.values["currency_id"] = currency.id
+                self._sync_check_amounts(item, currency, document)
+            if item.values.get("student_id") in archived and not item.res_id:
+                item.fail(
+                    "/studentExternalId",
+                    "archived_student",
+                    f"student {document['studentExternalId']!r} is archived in Odoo; restore the student first",
+                )
+            for index, line in enumerate(document.get("lines") or ()):
+                for place, name in enumerate(line.get("taxes") or ()):
+                    if name.casefold() not in taxes:
+                        item.fail(
+                            f"/lines/{index}/taxes/{place}",
+                            "unknown_tax",
+                            f"{name!r} is not a sales tax of {source.company_id.name}; "
+                            "name one as Odoo does, under Invoicing > Configuration > Taxes",
+                        )
+            if item in billings:
+                self._sync_check_posted(source, item, billings[item])
+
+    @api.model
+    def _sync_check_configuration(self, source, items: list[Item]) -> bool:
+        company = source.company_id
+        missing = None
+        if not company.chart_template:
+            missing = "has no chart of accounts; install a fiscal localization under Invoicing > Configuration"
+        elif not source._get_invoice_journal():
+            missing = "has no sales journal; make one under Invoicing > Configuration > Journals"
+        if missing:
+            for item in items:
+                item.fail("", "accounting_not_configured", f"{company.name} {missing}")
+            return False
+        if not source._get_payment_journal():
+            for item in items:
+                if item.decision.document.get("payments") or item.decision.document.get("status") == "paid":
+                    item.fail(
+                        "/payments",
+                        "no_payment_journal",
+                        f"{company.name} has no bank or cash journal; choose one on the sync source, under Accounting",
+                    )
+        return True
+
+    @api.model
+    def _sync_check_amounts(self, item: Item, currency, document: dict) -> None:
+        for path in ("lines", "payments"):
+            for index, part in enumerate(document.get(path) or ()):
+                if part.get("amount") is not None:
+                    currency._sync_check_decimals(item, f"/{path}/{index}/amount", part["amount"])
+        if document.get("total") is not None:
+            currency._sync_check_decimals(item, "/total", document["total"])
+
+    @api.model
+    def _sync_check_posted(self, source, item: Item, billing) -> None:
+        """A posted invoice is never rewritten: what would change it is a conflict, told field by field."""
+        move = billing.move_id
+        if move.state != "posted":
+            return
+        document, last = item.decision.document, item.binding.document or {}
+        if document["status"] == "draft":
+            item.fail(
+                "/status",
+                "posted_invoice",
+                f"invoice {move.name} is posted and cannot go back to draft; send cancelled, or leave it",
+                Status.CONFLICT,
+            )
+        for path in _MONEY_PATHS:
+            if path in item.paths and source.posted_policy == "refuse" and document["status"] != "cancelled":
+                item.fail(
+                    f"/{path}",
+                    "posted_invoice",
+                    f"{path} was {value_at(last, path)!r} and would be {value_at(document, path)!r}, but invoice "
+                    f"{move.name} is posted. Send it as cancelled and bill anew under another externalId, or let the "
+                    "source reverse and reissue",
+                    Status.CONFLICT,
+                )
+        registered = {payment.external_id: payment for payment in billing.payment_ids}
+        for index, payment in enumerate(document.get("payments") or ()):
+            known = registered.get(payment["externalId"])
+            if known and (
+                billing.currency_id.compare_amounts(known.amount, payment["amount"])
+                or known.date.isoformat() != payment["date"]
+            ):
+                item.fail(
+                    f"/payments/{index}",
+                    "registered_payment",
+                    f"payment {payment['externalId']!r} is registered with {known.amount} on {known.date}; "
+                    "reverse it in Odoo, or send the correction as another payment",
+                    Status.CONFLICT,
+                )
+
+    # ------------------------------------------------------------------
+    # Documents: what is made of them
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_make_related(self, source, items: list[Item]) -> None:
+        super()._sync_make_related(source, items)
+        labels = {line["code"]: line.get("label") for item in items for line in item.decision.document["lines"]}
+        self.env["product.product"]._school_fee_heads(source.company_id, labels)
+
+    @api.model
+    def _sync_create(self, source, items: list[Item]):
+        billings = super()._sync_create(source, items)
+        billings._make_moves([self._sync_prepare_lines(item.decision.document) for item in items], source)
+        return billings
+
+    @api.model
+    def _sync_write(self, source, items: list[Item]) -> None:
+        super()._sync_write(source, items)
+        touched = [item for item in items if not item.paths.isdisjoint(_MOVE_PATHS)]
+        lines_by_item = {item: self._sync_prepare_lines(item.decision.document) for item in touched}
+        accounting = self._get_accounting(list(lines_by_item.values()), source) if touched else ()
+        reissued, lines_list = self.browse(), []
+        for item, lines in lines_by_item.items():
+            billing = self.browse(item.res_id)
+            move = billing.move_id
+            if move.state == "draft":
+                vals = billing._prepare_move(lines, *accounting)
+                vals["invoice_line_ids"].insert(0, Command.clear())
+                move.write(vals)
+            elif move.state == "posted" and item.decision.document["status"] != "cancelled":
+                if item.paths.isdisjoint(_MONEY_PATHS):
+                    move.write(billing._prepare_move_details())
+                else:
+                    reissued += billing
+                    lines_list.append(lines)
+        reissued._reissue(lines_list, source)
+
+    @api.model
+    def _sync_applied(self, source, items: list[Item]) -> None:
+        super()._sync_applied(source, items)
+        billings = {item: self.browse(item.res_id) for item in items}
+        for item, billing in billings.items():
+            billing._check_total(item.decision.document.get("total"))
+        to_post = self.env["account.move"].concat(
+            *(
+                billing.move_id
+                for item, billing in billings.items()
+                if item.decision.document["status"] in _POSTED and billing.move_id.state == "draft"
+            )
+        )
+        to_post.action_post()
+        for item, billing in billings.items():
+            if billing.move_id in to_post and billing.move_id.date > billing.issue_date:
+                item.warn(
+                    f"the period of {billing.issue_date} is locked; "
+                    f"invoice {billing.move_id.name} is accounted for on {billing.move_id.date}"
+                )
+            if item.decision.document["status"] == "cancelled":
+                billing._cancel_move(source)
+        self._sync_register_payments(source, billings)
+
+    @api.model
+    def _sync_prepare_lines(self, document: dict) -> list[dict]:
+        """The lines of a document as :meth:`_prepare_move` takes them: exact, with a price for each unit."""
+        result = []
+        for line in document["lines"]:
+            quantity = to_decimal(line.get("quantity") or 1)
+            label = line.get("label") or line["code"]
+            price = line.get("unitPrice")
+            if price is not None:
+                price = to_decimal(price)
+            else:
+                amount = to_decimal(line["amount"])
+                price = amount / quantity
+                if price != round(price, 6):
+                    # No price for one gives this amount for all; the amount is what counts.
+                    label, quantity, price = _("%(label)s (%(quantity)s)", label=label, quantity=quantity), 1, amount
+            result.append(
+                {
+                    "code": line["code"],
+                    "label": label,
+                    "quantity": quantity,
+                    "price_unit": price,
+                    "discount": to_decimal(line.get("discount") or 0),
+                    "taxes": line.get("taxes"),
+                }
+            )
+        return result
+
+    def _make_moves(self, lines_list: list[list[dict]], source=None) -> None:
+        """Make the draft invoices of these billings, of one company, all at once.
+
+        :param lines_list: for each billing its lines: ``code, label, quantity, price_unit`` and, where there are any,
+            ``discount`` (percent) and ``taxes`` (names)
+        """
+        products, taxes, journal = self._get_accounting(lines_list, source)
+        vals_list = [
+            billing._prepare_move(lines, products, taxes, journal)
+            for billing, lines in zip(self, lines_list, strict=True)
+        ]
+        for billing, move in zip(self, self.env["account.move"].create(vals_list), strict=True):
+            billing.move_id = move
+
+    def _get_accounting(self, lines_list: list[list[dict]], source=None) -> tuple:
+        """What the invoices of these billings are made of: products by code, taxes by name, and the journal."""
+        labels = {line["code"]: line["label"] for lines in lines_list for line in lines}
+        products = self.env["product.product"]._school_fee_heads(self.company_id, labels)
+        taxed = any(line.get("taxes") for lines in lines_list for line in lines)
+        taxes = self._get_sales_taxes(self.company_id) if taxed else {}
+        return products, taxes, source._get_invoice_journal() if source else self.env["account.journal"]
+
+    @api.model
+    def _get_sales_taxes(self, company) -> dict:
+        """:return: the sales taxes of ``company``, by their name in lower case"""
+        taxes = self.env["account.tax"].search([("type_tax_use", "=", "sale"), ("company_id", "parent_of", company.id)])
+        return {tax.name.casefold(): tax for tax in taxes}
+
+    def _prepare_move(self, lines: list[dict], products: dict, taxes: dict, journal) -> dict:
+        self.ensure_one()
+        commands = []
+        for line in lines:
+            vals = {
+                "product_id": products[line["code"]].id,
+                "name": line["label"] or line["code"],
+                "quantity": float(line["quantity"]),
+                "price_unit": float(line["price_unit"]),
+                "discount": float(line.get("discount") or 0),
+            }
+            if line.get("taxes") is not None:
+                vals["tax_ids"] = [Command.set([taxes[name.casefold()].id for name in line["taxes"]])]
+            commands.append(Command.create(vals))
+        return {
+            "move_type": "out_invoice",
+            "company_id": self.company_id.id,
+            **({"journal_id": journal.id} if journal else {}),
+            "partner_id": self._get_customer().id,
+            "currency_id": self.currency_id.id,
+            "invoice_date": self.issue_date,
+            "invoice_payment_term_id": False,
+            "invoice_line_ids": commands,
+            "school_billing_id": self.id,
+            **self._prepare_move_details(),
+        }
+
+    def _prepare_move_details(self) -> dict:
+        """What Odoo lets change on an invoice that is posted."""
+        return {
+            "invoice_date_due": self.due_date,
+            "ref": self.invoice_number or self.name,
+            "payment_reference": self.invoice_number or self.name,
+            "narration": self.notes or False,
+        }
+
+    def _get_customer(self):
+        """Who is billed: the payer that was named, else the guardian who pays, else the first, else the student."""
+        self.ensure_one()
+        if self.payer_id:
+            return self.payer_id.partner_id
+        today = fields.Date.context_today(self)
+        links = self.student_id.link_ids.filtered(
+            lambda link: (not link.date_end or link.date_end >= today) and link.parent_id.active
+        )
+        guardian = (links.filtered("pays") or links)[:1].parent_id
+        return (guardian or self.student_id).partner_id
+
+    def _check_total(self, total: int | float | None) -> None:
+        self.ensure_one()
+        if total is None or self.move_id.state == "cancel":
+            return
+        if self.currency_id.compare_amounts(self.move_id.amount_total, total):
+            taxes = self.move_id.amount_tax
+            raise Refused(
+                "/total",
+                "total_mismatch",
+                f"total is {total}, but the lines make {self.currency_id.round(self.move_id.amount_total)}"
+                + (f", taxes of {self.currency_id.round(taxes)} included" if taxes else ""),
+            )
+
+    def _cancel_move(self, source=None) -> None:
+        """Cancel the invoice as far as Odoo allows it.
+
+        :raises odoo.exceptions.UserError: if it is paid in part or whole, or if Odoo keeps it from being reset
+        """
+        self.ensure_one()
+        move = self.move_id
+        if not move or self.state == "cancelled":
+            return
+        if move.state == "posted":
+            if self.amount_paid:
+                raise Refused(
+                    "/status",
+                    "paid_invoice",
+                    f"invoice {move.name} has payments of {self.amount_paid}; reverse or refund them in Odoo first",
+                )
+            if source and source.posted_policy == "reissue":
+                self._reverse_move()
+                return
+            move.button_draft()
+        move.button_cancel()
+
+    def _reverse_move(self):
+        """Credit the invoice in full; what was paid of it is free again. :return: the credit note"""
+        move = self.move_id
+        return move._reverse_moves(
+            [
+                {
+                    "invoice_date": fields.Date.context_today(self),
+                    "date": fields.Date.context_today(self),
+                    "ref": _("Reversal of %s", move.name),
+                    "school_billing_id": self.id,
+                }
+            ],
+            cancel=True,
+        )
+
+    def _reissue(self, lines_list: list[list[dict]], source) -> None:
+        """Credit the posted invoices of these billings and bill anew; payments move on to the new invoices."""
+        if not self:
+            return
+        for billing in self:
+            billing._reverse_move()
+        self._make_moves(lines_list, source)
+        self.move_id.action_post()
+        self._reconcile_payments()
+
+    # ------------------------------------------------------------------
+    # Payments
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_register_payments(self, source, billings: dict) -> None:
+        vals_list = []
+        for item, billing in billings.items():
+            document = item.decision.document
+            if document["status"] not in _POSTED:
+                continue
+            known = set(billing.payment_ids.mapped("external_id"))
+            said = document.get("payments") or []
+            vals_list += [
+                {
+                    "billing_id": billing.id,
+                    "external_id": payment["externalId"],
+                    "date": payment["date"],
+                    "amount": payment["amount"],
+                    "method": payment.get("method") or False,
+                    "reference": payment.get("reference") or False,
+                }
+                for payment in said
+                if payment["externalId"] not in known
+            ]
+            if document["status"] == "paid" and not said and billing.move_id.amount_residual:
+                vals_list.append(
+                    {"billing_id": billing.id, "date": billing.issue_date, "amount": billing.move_id.amount_residual}
+                )
+        if vals_list:
+            payments = self.env["school.billing.payment"].create(vals_list)
+            self._post_payments(source, payments)
+            payments.billing_id._reconcile_payments()
+        for item, billing in billings.items():
+            billing._check_paid(item)
+
+    @api.model
+    def _post_payments(self, source, payments) -> None:
+        journal = source._get_payment_journal()
+        # Odoo books a payment only where it has an account to wait on, and without one no invoice would be paid.
+        posted = (
+            self.env["account.payment"]
+            .with_context(force_payment_move=True)
+            .create(
+                [
+                    {
+                        "payment_type": "inbound",
+                        "partner_type": "customer",
+                        "partner_id": payment.billing_id.move_id.commercial_partner_id.id,
+                        "amount": payment.amount,
+                        "currency_id": payment.currency_id.id,
+                        "date": payment.date,
+                        "journal_id": journal.id,
+                        "memo": " ".join(filter(None, (payment.billing_id.name, payment.method, payment.reference))),
+                    }
+                    for payment in payments
+                ]
+            )
+        )
+        posted.action_post()
+        for payment, odoo_payment in zip(payments, posted, strict=True):
+            payment.payment_id = odoo_payment
+
+    def _reconcile_payments(self) -> None:
+        plan = []
+        for billing in self:
+            lines = (billing.move_id + billing.payment_ids.payment_id.move_id).line_ids
+            open_lines = lines.filtered(
+                lambda line: (
+                    line.account_type == "asset_receivable" and not line.reconciled and line.parent_state == "posted"
+                )
+            )
+            if len(open_lines) > 1:
+                plan.append(open_lines)
+        self.env["account.move.line"]._reconcile_plan(plan)
+
+    def _check_paid(self, item: Item) -> None:
+        self.ensure_one()
+        document, move = item.decision.document, self.move_id
+        if document["status"] == "paid" and not self.currency_id.is_zero(move.amount_residual):
+            raise Refused(
+                "/payments",
+                "payments_mismatch",
+                f"the status is paid, but the payments leave {self.currency_id.round(move.amount_residual)} of "
+                f"{self.currency_id.round(move.amount_total)} open; send every payment, or the status partial",
+            )
+        paid = sum(self.payment_ids.mapped("amount"))
+        if self.currency_id.compare_amounts(paid, move.amount_total) > 0:
+            item.warn(f"payments of {paid} are more than the total of {move.amount_total}; the rest is kept as credit")
+
+    # ------------------------------------------------------------------
+    # From records to documents
+    # ------------------------------------------------------------------
+
+    def _sync_to_json(self, source):
+        result = super()._sync_to_json(source)
+        for billing, current in zip(self, result, strict=True):
+            move = billing.move_id
+            current.update(
+                {
+                    "currency": billing.currency_id.name,
+                    "status": "overdue" if billing.is_overdue and billing.state == "sent" else billing.state,
+                    "lines": [billing._line_to_json(line) for line in move.invoice_line_ids],
+                    "total": billing._amount_to_json(billing.amount_total),
+                    "amountPaid": billing._amount_to_json(billing.amount_paid),
+                    "amountDue": billing._amount_to_json(billing.amount_due),
+                    "payments": [
+                        payment_json
+                        for payment in billing.payment_ids
+                        if (payment_json := billing._payment_to_json(payment))
+                    ],
+                    "invoice.id": move.id or None,
+                    "invoice.number": move.name if move.state != "draft" else None,
+                    "invoice.state": move.state or None,
+                }
+            )
+        return result
+
+    def _amount_to_json(self, amount: float) -> int | float:
+        return to_json(to_decimal(self.currency_id.round(amount)))
+
+    def _line_to_json(self, line) -> dict:
+        return {
+            "code": line.product_id.default_code or None,
+            "label": line.name,
+            "quantity": to_json(to_decimal(line.quantity)),
+            "unitPrice": to_json(to_decimal(line.price_unit)),
+            "amount": self._amount_to_json(line.price_subtotal),
+            **({"discount": to_json(to_decimal(line.discount))} if line.discount else {}),
+            **({"taxes": line.tax_ids.mapped("name")} if line.tax_ids else {}),
+        }
+
+    def _payment_to_json(self, payment) -> dict | None:
+        if not payment.external_id:
+            return None
+        said = {"method": payment.method, "reference": payment.reference}
+        return {
+            "externalId": payment.external_id,
+            "date": payment.date.isoformat(),
+            "amount": self._amount_to_json(payment.amount),
+            **{key: value for key, value in said.items() if value},
+        }
+
+    def _sync_holds(self, path, said, now):
+        if path == "status":
+            return _SAME_STATE.get(said, said) == _SAME_STATE.get(now, now)
+        if path == "lines":
+            return [self._line_essence(line) for line in said] == [self._line_essence(line) for line in now]
+        if path == "payments":
+            return {payment["externalId"] for payment in said} == {payment["externalId"] for payment in now}
+        return super()._sync_holds(path, said, now)
+
+    @api.model
+    def _line_essence(self, line: dict) -> tuple:
+        quantity = to_decimal(line.get("quantity") or 1)
+        amount = line.get("amount")
+        if amount is None:
+            amount = quantity * to_decimal(line["unitPrice"]) * (100 - to_decimal(line.get("discount") or 0)) / 100
+        return line["code"], self.currency_id.round(float(amount))

@@ -1,0 +1,33 @@
+from odoo import fields, models
+
+
+class SchoolBillingPayment(models.Model):
+    """Money that a source says was received, and the payment it became."""
+
+    _name = "school.billing.payment"
+    _description = "Payment of a School Billing"
+    _order = "date, id"
+    _rec_name = "external_id"
+
+    billing_id = fields.Many2one("school.billing", required=True, index=True, ondelete="cascade", readonly=True)
+    company_id = fields.Many2one(related="billing_id.company_id", store=True, precompute=True)
+    currency_id = fields.Many2one(related="billing_id.currency_id")
+    external_id = fields.Char("External ID", readonly=True, help="Empty where the source said paid, and not how.")
+    date = fields.Date(required=True, readonly=True)
+    amount = fields.Monetary(required=True, readonly=True)
+    method = fields.Char(readonly=True)
+    reference = fields.Char(readonly=True)
+    payment_id = fields.Many2one("account.payment", readonly=True, ondelete="restrict", index=True)
+    payment_state = fields.Selection(related="payment_id.state")
+
+    _identity = models.UniqueIndex("(billing_id, external_id)", "This payment is registered already.")
+
+    def action_open_payment(self):
+        """:return: the action that opens the payment in Odoo's accounting"""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "account.payment",
+            "res_id": self.payment_id.id,
+            "view_mode": "form",
+        }

@@ -1,0 +1,241 @@
+from datetime import timedelta
+
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Command
+
+from ..contract.fee_schedule import FeeScheduleDocument
+from ..contract.money import to_decimal, to_json
+from ..sync.item import Item, Status
+from ..sync.merge import value_at
+
+_MONEY_PATHS = frozenset({"heads", "discounts", "total", "installmentPlan.schedule", "currency", "studentExternalId"})
+
+
+class SchoolFeeSchedule(models.Model):
+    """What a student owes by fee head, and when. Each installment becomes one billing."""
+
+    _name = "school.fee.schedule"
+    _inherit = ["school.sync.mixin"]
+    _description = "Fee Schedule"
+    _order = "id desc"
+    _check_company_auto = True
+
+    _sync_entity = "fee-schedules"
+    _sync_document = FeeScheduleDocument
+    _sync_fields = {
+        "total": "total",
+        "firstPaymentLink.url": "payment_url",
+        "firstPaymentLink.invoiceId": "payment_reference",
+    }
+    _sync_reference_fields = {"studentExternalId": ("students", "student_id")}
+
+    name = fields.Char("Reference", required=True, copy=False, default=lambda self: _("New"))
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
+    )
+    student_id = fields.Many2one(
+        "school.student", required=True, index=True, ondelete="restrict", check_company=True, bypass_search_access=True
+    )
+    currency_id = fields.Many2one(
+        "res.currency", required=True, default=lambda self: self.env.company.currency_id, ondelete="restrict"
+    )
+    line_ids = fields.One2many("school.fee.line", "schedule_id", string="Heads and Discounts", copy=True)
+    installment_ids = fields.One2many("school.fee.installment", "schedule_id", string="Installments", copy=True)
+    total = fields.Monetary()
+    payment_url = fields.Char("First Payment Link")
+    payment_reference = fields.Char("First Payment Invoice")
+    billing_ids = fields.One2many("school.billing", "fee_schedule_id", string="Billings")
+    billing_count = fields.Integer(compute="_compute_billing_count")
+    amount_billed = fields.Monetary(compute="_compute_amount_billed", store=True)
+    state = fields.Selection(
+        [("open", "Open"), ("partial", "Partly Billed"), ("billed", "Billed")],
+        compute="_compute_amount_billed",
+        store=True,
+    )
+
+    @api.depends("billing_ids")
+    def _compute_billing_count(self):
+        for schedule in self:
+            schedule.billing_count = len(schedule.billing_ids)
+
+    @api.depends("total", "installment_ids.billing_id", "installment_ids.amount")
+    def _compute_amount_billed(self):
+        for schedule in self:
+            billed = schedule.installment_ids.filtered("billing_id")
+            schedule.amount_billed = sum(billed.mapped("amount"))
+            schedule.state = "open" if not billed else "billed" if billed == schedule.installment_ids else "partial"
+
+    @api.constrains("line_ids", "installment_ids", "total")
+    def _check_sums(self):
+        for schedule in self:
+            currency = schedule.currency_id
+            lines = sum(line.amount if line.kind == "head" else -line.amount for line in schedule.line_ids)
+            if currency.compare_amounts(lines, schedule.total):
+                raise ValidationError(
+                    _(
+                        "Heads less discounts are %(lines)s, but the total is %(total)s.",
+                        lines=currency.format(lines),
+                        total=currency.format(schedule.total),
+                    )
+                )
+            installments = sum(schedule.installment_ids.mapped("amount"))
+            if schedule.installment_ids and currency.compare_amounts(installments, schedule.total):
+                raise ValidationError(
+                    _(
+                        "The installments add up to %(installments)s, but the total is %(total)s.",
+                        installments=currency.format(installments),
+                        total=currency.format(schedule.total),
+                    )
+                )
+
+    def action_bill(self):
+        """Make a billing of every installment that has none yet, and show the billings.
+
+        :return: the action that shows them
+        :raises odoo.exceptions.UserError: if there is nothing left to bill
+        """
+        installments = self.installment_ids.filtered(lambda installment: not installment.billing_id)
+        if not installments:
+            raise UserError(_("Every installment has its billing already."))
+        installments._make_billings()
+        return self.action_open_billings()
+
+    def action_open_billings(self):
+        """:return: the action that shows the billings of these schedules"""
+        action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_billing_action")
+        action["domain"] = [("fee_schedule_id", "in", self.ids)]
+        return action
+
+    @api.model
+    def _cron_bill_due_installments(self, limit: int = 100):
+        """Bill the installments whose source wants them billed some days before they are due."""
+        domain = self._get_due_domain()
+        Installment = self.env["school.fee.installment"]
+        if not domain:
+            return
+        remaining = Installment.search_count(domain)
+        self.env["ir.cron"]._commit_progress(remaining=remaining)
+        while installments := Installment.search(domain, limit=limit):
+            installments._make_billings()
+            if not self.env["ir.cron"]._commit_progress(len(installments)):
+                break
+
+    @api.model
+    def _get_due_domain(self):
+        today = fields.Date.context_today(self)
+        Domain = fields.Domain
+        domains = [
+            Domain("schedule_id.sync_binding_ids.source_id", "=", source.id)
+            & Domain("due_date", "<=", today + timedelta(days=source.bill_days_before))
+            for source in self.env["school.sync.source"].search([("bill_automatically", "=", True)])
+        ]
+        return domains and Domain.OR(domains) & Domain("billing_id", "=", False) & Domain(
+            "schedule_id.active", "=", True
+        )
+
+    # ------------------------------------------------------------------
+    # From documents to records
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_paths(self):
+        return (*super()._sync_paths(), "currency", "heads", "discounts", "installmentPlan.schedule")
+
+    @api.model
+    def _sync_values(self, source, items: list[Item]) -> None:
+        super()._sync_values(source, items)
+        billed = set(
+            self.browse([item.res_id for item in items if item.res_id and item.paths & _MONEY_PATHS])
+            .filtered("amount_billed")
+            .ids
+        )
+        currencies = self.env["res.currency"]._sync_active_by_code()
+        for item in items:
+            document = item.decision.document
+            if item.res_id in billed:
+                item.fail(
+                    "",
+                    "billed_already",
+                    "the fee schedule has billings, so its amounts and dates can no longer change; cancel the billings "
+                    "first, or send a new fee schedule",
+                    Status.CONFLICT,
+                )
+            currency = self.env["res.currency"]._sync_choose(currencies, source, item, document.get("currency"))
+            if item.paths & _MONEY_PATHS:
+                item.values.update(name=item.external_id, currency_id=currency.id if currency else False)
+                item.values["line_ids"] = [Command.clear(), *self._prepare_lines(document)]
+                item.values["installment_ids"] = [Command.clear(), *self._prepare_installments(document)]
+            if currency:
+                self._sync_check_decimals(item, currency, document)
+
+    @api.model
+    def _sync_check_decimals(self, item: Item, currency, document: dict) -> None:
+        places = [
+            (f"/{path}/{index}/amount", part["amount"])
+            for path in ("heads", "discounts", "installmentPlan.schedule")
+            for index, part in enumerate(value_at(document, path) or ())
+        ]
+        for place, amount in places:
+            currency._sync_check_decimals(item, place.replace(".", "/"), amount)
+
+    @api.model
+    def _prepare_lines(self, document: dict) -> list:
+        return [
+            Command.create(
+                {
+                    "kind": kind,
+                    "sequence": sequence,
+                    "code": part.get("code") or False,
+                    "label": part.get("label") or False,
+                    "amount": part["amount"],
+                }
+            )
+            for kind, path in (("head", "heads"), ("discount", "discounts"))
+            for sequence, part in enumerate(document.get(path) or ())
+        ]
+
+    @api.model
+    def _prepare_installments(self, document: dict) -> list:
+        return [
+            Command.create({"number": number, "due_date": part["due"], "amount": part["amount"]})
+            for number, part in enumerate(value_at(document, "installmentPlan.schedule") or (), 1)
+        ]
+
+    # ------------------------------------------------------------------
+    # From records to documents
+    # ------------------------------------------------------------------
+
+    def _sync_to_json(self, source):
+        result = super()._sync_to_json(source)
+        for schedule, current in zip(self, result, strict=True):
+            current["total"] = schedule._amount_to_json(schedule.total)
+            current["currency"] = schedule.currency_id.name
+            for path, kind in (("heads", "head"), ("discounts", "discount")):
+                current[path] = [
+                    {
+                        "code": line.code or None,
+                        "label": line.label or None,
+                        "amount": schedule._amount_to_json(line.amount),
+                    }
+                    for line in schedule.line_ids
+                    if line.kind == kind
+                ]
+            current["installmentPlan.count"] = len(schedule.installment_ids)
+            current["installmentPlan.schedule"] = [
+                {"due": part.due_date.isoformat(), "amount": schedule._amount_to_json(part.amount)}
+                for part in schedule.installment_ids
+            ]
+        return result
+
+    def _amount_to_json(self, amount: float) -> int | float:
+        return to_json(to_decimal(self.currency_id.round(amount)))
+
+    def _sync_holds(self, path, said, now):
+        if path in ("heads", "discounts"):
+            keys = ("code", "label", "amount")
+            return [[part.get(key) for key in keys] for part in said] == [[part[key] for key in keys] for part in now]
+        if path == "installmentPlan.schedule":
+            return said == now
+        return super()._sync_holds(path, said, now)

@@ -1,0 +1,268 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.tests.common import Form, tagged
+
+from ..sync import engine, outbound
+from .common import FATHER, MOTHER, STUDENT, AccountingCase
+
+BILLING = {
+    "externalId": "BIL-1",
+    "studentExternalId": STUDENT["externalId"],
+    "invoiceNumber": "PS-2025-0001",
+    "issueDate": "2025-06-01",
+    "dueDate": "2025-06-30",
+    "currency": "USD",
+    "status": "sent",
+    "lines": [
+        {"code": "SCHOOL_FEE", "label": "School Fee", "amount": 300},
+        {"code": "BUS", "label": "Bus", "quantity": 3, "unitPrice": "33.10", "discount": 10},
+    ],
+    "total": "389.37",
+    "notes": "First term",
+}
+
+
+@tagged("post_install", "-at_install")
+class TestBilling(AccountingCase):
+    def setUp(self):
+        super().setUp()
+        self.send_ok("parents", FATHER, MOTHER)
+        links = [{"externalId": FATHER["externalId"]}, {"externalId": MOTHER["externalId"], "pays": True}]
+        self.send_ok("students", {**STUDENT, "parents": links})
+
+    def billing(self, external_id="BIL-1"):
+        return self._record("billings", external_id)
+
+    def test_becomes_a_posted_invoice_of_the_guardian_who_pays(self):
+        self.send_ok("billings", BILLING)
+        billing, move = self.billing(), self.billing().move_id
+        self.assertEqual((move.state, move.move_type, billing.state), ("posted", "out_invoice", "sent"))
+        self.assertEqual(move.partner_id.name, MOTHER["name"])
+        self.assertEqual((move.amount_total, move.amount_residual), (389.37, 389.37))
+        self.assertEqual((str(move.invoice_date), str(move.invoice_date_due)), ("2025-06-01", "2025-06-30"))
+        self.assertEqual((move.ref, move.payment_reference), ("PS-2025-0001", "PS-2025-0001"))
+        self.assertEqual(move.invoice_line_ids.product_id.mapped("default_code"), ["SCHOOL_FEE", "BUS"])
+
+    def test_comes_back_and_again_is_unchanged(self):
+        self.send_ok("billings", BILLING)
+        document = self.read("billings", "BIL-1")
+        self.assertEqual({key: document[key] for key in BILLING if key != "total"}, self.as_json(BILLING, "total"))
+        self.assertEqual((document["total"], document["amountDue"], document["amountPaid"]), (389.37, 389.37, 0))
+        self.assertEqual(self.statuses(self.send_ok("billings", BILLING)), ["unchanged"])
+        self.assertEqual(len(self.billing().move_ids), 1)
+
+    def as_json(self, document, *but):
+        lines = [{**line, **({"unitPrice": 33.1} if "unitPrice" in line else {})} for line in document["lines"]]
+        return {**{key: value for key, value in document.items() if key not in but}, "lines": lines}
+
+    def test_payer_is_named(self):
+        self.send_ok("billings", {**BILLING, "payerExternalId": FATHER["externalId"]})
+        self.assertEqual(self.billing().move_id.partner_id.name, FATHER["name"])
+
+    def test_statuses(self):
+        states = {
+            "draft": ("draft", "draft", 389.37),
+            "sent": ("posted", "sent", 389.37),
+            "overdue": ("posted", "sent", 389.37),
+            "paid": ("posted", "paid", 0),
+            "cancelled": ("cancel", "cancelled", 0),
+        }
+        for status, (move_state, state, due) in states.items():
+            with self.subTest(status):
+                self.send_ok("billings", {**BILLING, "externalId": status, "status": status})
+                billing = self.billing(status)
+                self.assertEqual((billing.move_id.state, billing.state), (move_state, state))
+                if status != "cancelled":
+                    self.assertEqual(billing.amount_due, due)
+        self.assertEqual(self.read("billings", "sent")["status"], "sent")
+        self.assertEqual(self.read("billings", "paid")["status"], "paid")
+
+    def test_payments_count_once_and_are_reconciled(self):
+        first = {"externalId": "PAY-1", "date": "2025-06-10", "amount": 100, "method": "card", "reference": "X1"}
+        partial = {**BILLING, "status": "partial", "payments": [first]}
+        self.send_ok("billings", partial)
+        self.assertEqual((self.billing().state, self.billing().amount_due), ("partial", 289.37))
+        self.send_ok("billings", {**partial, "notes": "again"})
+        self.assertEqual(len(self.billing().payment_ids), 1)
+        second = {"externalId": "PAY-2", "date": "2025-06-20", "amount": "289.37"}
+        self.send_ok("billings", {**partial, "status": "paid", "payments": [first, second]})
+        billing = self.billing()
+        self.assertEqual((billing.state, billing.amount_due, billing.amount_paid), ("paid", 0, 389.37))
+        self.assertEqual(len(billing.payment_ids.payment_id), 2)
+        self.assertEqual(self.read("billings", "BIL-1")["payments"], [first, {**second, "amount": 289.37}])
+
+    def test_paid_without_payments_registers_what_is_open_once(self):
+        self.send_ok("billings", {**BILLING, "status": "paid"})
+        self.send_ok("billings", {**BILLING, "status": "paid", "notes": "changed"})
+        self.assertEqual(self.billing().payment_ids.mapped("amount"), [389.37])
+
+    def test_paid_with_too_little_is_refused_whole(self):
+        payment = {"externalId": "PAY-1", "date": "2025-06-10", "amount": 100}
+        report = self.send("billings", {**BILLING, "status": "paid", "payments": [payment]})
+        self.assertEqual(self.codes(report), {"/payments": "payments_mismatch"})
+        self.assertFalse(self.env["school.billing.payment"].search([("external_id", "=", "PAY-1")]))
+
+    def test_total_must_match(self):
+        report = self.send("billings", {**BILLING, "total": 400}, {**BILLING, "externalId": "BIL-2"})
+        self.assertEqual((self.statuses(report), self.codes(report)), (["failed", "created"], {"/total": "total_mismatch"}))
+        self.assertIn("389.37", report.items[0].errors[0].detail)
+
+    def test_draft_follows_its_document(self):
+        self.send_ok("billings", {**BILLING, "status": "draft"})
+        move = self.billing().move_id
+        lines = [{"code": "SCHOOL_FEE", "amount": 500}]
+        self.send_ok("billings", {**BILLING, "status": "draft", "lines": lines, "total": 500, "dueDate": "2025-07-15"})
+        self.assertEqual((self.billing().move_id, move.amount_total), (move, 500))
+        self.assertEqual(str(move.invoice_date_due), "2025-07-15")
+        self.send_ok("billings", {**BILLING, "lines": lines, "total": 500})
+        self.assertEqual(move.state, "posted")
+
+    def test_posted_is_not_rewritten(self):
+        self.send_ok("billings", BILLING)
+        report = self.send("billings", {**BILLING, "lines": [{"code": "SCHOOL_FEE", "amount": 500}], "total": 500})
+        self.assertEqual(self.statuses(report), ["conflict"])
+        self.assertEqual(self.codes(report), {"/lines": "posted_invoice", "/total": "posted_invoice"})
+        self.assertIn("389.37", report.items[0].errors[1].detail)
+        self.assertEqual(self.billing().move_id.amount_total, 389.37)
+        self.assertEqual(self.codes(self.send("billings", {**BILLING, "status": "draft"})), {"/status": "posted_invoice"})
+
+    def test_what_odoo_allows_on_a_posted_invoice_is_updated(self):
+        self.send_ok("billings", BILLING)
+        self.send_ok("billings", {**BILLING, "dueDate": "2025-08-31", "notes": "Extended", "invoiceNumber": "PS-X"})
+        move = self.billing().move_id
+        self.assertEqual((str(move.invoice_date_due), move.ref, move.state), ("2025-08-31", "PS-X", "posted"))
+        self.assertIn("Extended", move.narration)
+
+    def test_reverse_and_reissue_keeps_history_and_payments(self):
+        self.source.sudo().posted_policy = "reissue"
+        payment = {"externalId": "PAY-1", "date": "2025-06-10", "amount": 100}
+        partial = {**BILLING, "status": "partial", "payments": [payment]}
+        self.send_ok("billings", partial)
+        old = self.billing().move_id
+        self.send_ok("billings", {**partial, "lines": [{"code": "SCHOOL_FEE", "amount": 500}], "total": 500})
+        billing = self.billing()
+        self.assertEqual((old.payment_state, billing.move_id.amount_total), ("reversed", 500))
+        self.assertEqual((billing.state, billing.amount_due), ("partial", 400))
+        self.assertEqual(sorted(billing.move_ids.mapped("move_type")), ["out_invoice", "out_invoice", "out_refund"])
+
+    def test_cancel_and_archive(self):
+        self.send_ok("billings", BILLING)
+        self.send_ok("billings", {**BILLING, "status": "cancelled"})
+        self.assertEqual((self.billing().move_id.state, self.billing().state), ("cancel", "cancelled"))
+        self.send_ok("billings", {**BILLING, "externalId": "BIL-2"})
+        item = engine.archive(self.source, "billings", "BIL-2")
+        self.assertEqual((item.status.value, self.billing("BIL-2").move_id.state), ("archived", "cancel"))
+
+    def test_paid_is_not_cancelled(self):
+        self.send_ok("billings", {**BILLING, "status": "paid"})
+        report = self.send("billings", {**BILLING, "status": "cancelled"})
+        self.assertEqual(self.codes(report), {"/status": "paid_invoice"})
+
+    def test_what_the_accountant_does_shows_in_the_document(self):
+        self.send_ok("billings", BILLING)
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=self.billing().move_id.ids
+        ).create({"amount": 100, "payment_date": "2025-06-15"})._create_payments()
+        document = self.read("billings", "BIL-1")
+        self.assertEqual((document["status"], document["amountPaid"], document["amountDue"]), ("partial", 100, 289.37))
+        self.billing()._reverse_move()
+        self.assertEqual(self.read("billings", "BIL-1")["status"], "cancelled")
+
+    def test_overdue_is_what_the_calendar_says(self):
+        due = fields.Date.today() + timedelta(days=3)
+        self.send_ok("billings", {**BILLING, "dueDate": due.isoformat()})
+        self.assertEqual(self.read("billings", "BIL-1")["status"], "sent")
+        self.assertFalse(self.billing().is_overdue)
+        self.send_ok("billings", {**BILLING, "externalId": "old"})
+        self.assertTrue(self.billing("old").is_overdue)
+        self.assertIn(self.billing("old"), self.env["school.billing"].search([("is_overdue", "=", True)]))
+
+    def test_taxes(self):
+        tax = self.env["account.tax"].create(
+            {"name": "School Tax", "amount": 10, "type_tax_use": "sale", "company_id": self.company.id}
+        )
+        taxed = {"code": "BOOKS", "label": "Books", "amount": 100, "taxes": ["school tax"]}
+        self.send_ok("billings", {**BILLING, "lines": [taxed], "total": 110})
+        self.assertEqual(self.billing().move_id.amount_tax, 10)
+        self.assertEqual(self.billing().move_id.invoice_line_ids.tax_ids, tax)
+        report = self.send("billings", {**BILLING, "externalId": "X", "lines": [{**taxed, "taxes": ["No Tax"]}]})
+        self.assertEqual(self.codes(report), {"/lines/0/taxes/0": "unknown_tax"})
+
+    def test_configuration_that_is_missing_is_named(self):
+        bad = {**BILLING, "currency": "XAU", "lines": [{"code": "A", "amount": 1}], "total": 1}
+        self.assertEqual(self.codes(self.send("billings", bad)), {"/currency": "inactive_currency"})
+        self.env["account.journal"].search([("type", "in", ("bank", "cash"))]).active = False
+        report = self.send("billings", {**BILLING, "status": "paid"})
+        self.assertEqual(self.codes(report), {"/payments": "no_payment_journal"})
+        self.env["account.journal"].search([("type", "=", "sale")]).active = False
+        self.assertEqual(self.codes(self.send("billings", BILLING)), {"": "accounting_not_configured"})
+
+    def test_archived_student(self):
+        engine.archive(self.source, "students", STUDENT["externalId"])
+        report = self.send("billings", BILLING)
+        self.assertEqual(self.codes(report), {"/studentExternalId": "archived_student"})
+
+    def test_locked_period_is_told(self):
+        self.company.sudo().sale_lock_date = "2025-12-31"
+        report = self.send_ok("billings", BILLING)
+        self.assertIn("locked", report.items[0].warnings[0])
+
+    def test_journal_items_are_those_of_the_form(self):
+        tax = self.env["account.tax"].create(
+            {"name": "School Tax", "amount": 7, "type_tax_use": "sale", "company_id": self.company.id}
+        )
+        lines = [*BILLING["lines"], {"code": "BOOKS", "amount": 100, "taxes": ["School Tax"]}]
+        self.send_ok("billings", {**BILLING, "lines": lines, "total": None})
+        by_sync = self.billing().move_id
+        with Form(self.env["account.move"].with_context(default_move_type="out_invoice")) as form:
+            form.partner_id = by_sync.partner_id
+            form.invoice_date = by_sync.invoice_date
+            form.invoice_payment_term_id = self.env["account.payment.term"]
+            form.invoice_date_due = by_sync.invoice_date_due
+            for line in by_sync.invoice_line_ids:
+                with form.invoice_line_ids.new() as new:
+                    new.product_id = line.product_id
+                    new.quantity, new.price_unit, new.discount = line.quantity, line.price_unit, line.discount
+                    new.tax_ids.clear()
+                    if line.product_id.default_code == "BOOKS":
+                        new.tax_ids.add(tax)
+        by_form = form.save()
+        by_form.action_post()
+
+        def items(move):
+            return sorted(
+                (
+                    item.account_id.code,
+                    item.balance,
+                    item.amount_currency,
+                    item.tax_line_id.id,
+                    tuple(item.tax_ids.ids),
+                    str(item.date_maturity),
+                    item.display_type,
+                    item.partner_id.id,
+                )
+                for item in move.line_ids
+            )
+
+        self.assertEqual(items(by_sync), items(by_form))
+
+    def test_queries_do_not_grow_with_unchanged_billings(self):
+        documents = [{**BILLING, "externalId": f"B{number}"} for number in range(10)]
+        self.send_ok("billings", *documents)
+
+        def queries(sent):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            self.send_ok("billings", *sent)
+            return self.env.cr.sql_log_count - before
+
+        self.assertEqual(queries(documents), queries(documents[:2]))
+
+    def test_a_page_of_billings(self):
+        self.send_ok("billings", *({**BILLING, "externalId": f"B{number}"} for number in range(3)))
+        page, cursor = outbound.read_page(self.source, "billings", limit=2)
+        rest, end = outbound.read_page(self.source, "billings", limit=2, cursor=cursor)
+        self.assertEqual([billing["externalId"] for billing in [*page, *rest]], ["B0", "B1", "B2"])
+        self.assertIsNone(end)

@@ -1,0 +1,118 @@
+import copy
+
+from odoo.exceptions import UserError, ValidationError
+from odoo.tests.common import tagged
+
+from .common import STUDENT, AccountingCase
+
+FEES = {
+    "externalId": "FEE-APP-2025-000123",
+    "studentExternalId": "STU-APP-2025-000123",
+    "heads": [
+        {"code": "SCHOOL_FEE", "label": "School Fee", "amount": 30000},
+        {"code": "LIBRARY_FEE", "label": "Library Fee", "amount": 1500},
+        {"code": "SKILL_FEE", "label": "Skill Fee", "amount": 2500},
+        {"code": "TRANSPORT_FEE", "label": "Transport Fee", "amount": 6000},
+    ],
+    "discounts": [],
+    "total": 40000,
+    "installmentPlan": {
+        "count": 3,
+        "schedule": [
+            {"due": "2025-06-01", "amount": 15000},
+            {"due": "2025-09-01", "amount": 15000},
+            {"due": "2025-12-01", "amount": 10000},
+        ],
+    },
+    "firstPaymentLink": {"url": "https://pay.example/p/xyz", "invoiceId": "INV-001-APP-2025-000123"},
+}
+
+
+@tagged("post_install", "-at_install")
+class TestFeeSchedule(AccountingCase):
+    def setUp(self):
+        super().setUp()
+        self.send_ok("students", STUDENT)
+
+    def schedule(self):
+        return self._record("fee-schedules", FEES["externalId"])
+
+    def test_printed_payload_is_taken_and_comes_back(self):
+        self.send_ok("fee-schedules", FEES)
+        self.assertEqual({**self.read("fee-schedules", FEES["externalId"]), "currency": None}, {**FEES, "currency": None})
+        self.assertEqual(self.statuses(self.send_ok("fee-schedules", FEES)), ["unchanged"])
+
+    def test_numbers_that_do_not_fit_are_told_with_the_numbers(self):
+        bad = copy.deepcopy(FEES)
+        bad["total"] = 39999
+        bad["installmentPlan"]["count"] = 4
+        bad["installmentPlan"]["schedule"][1]["due"] = "2025-06-01"
+        report = self.send("fee-schedules", bad)
+        self.assertEqual(
+            self.codes(report),
+            {
+                "/total": "total_mismatch",
+                "/installmentPlan/count": "count_mismatch",
+                "/installmentPlan/schedule": "total_mismatch",
+                "/installmentPlan/schedule/1/due": "not_in_order",
+            },
+        )
+        self.assertIn("39999", report.items[0].errors[0].detail)
+        self.assertIn("40000", report.items[0].errors[0].detail)
+
+    def test_discount_is_taken_off(self):
+        fees = {**FEES, "discounts": [{"code": "SIBLING", "label": "Sibling", "amount": "1000.50"}], "total": "38999.50"}
+        fees["installmentPlan"] = {"schedule": [{"due": "2025-06-01", "amount": 38999.5}]}
+        self.send_ok("fee-schedules", fees)
+        self.schedule().action_bill()
+        lines = self.schedule().billing_ids.move_id.invoice_line_ids
+        self.assertEqual(lines.mapped("price_subtotal"), [30000, 1500, 2500, 6000, -1000.5])
+
+    def test_finer_than_a_cent_and_unknown_currency_are_refused(self):
+        fees = {"externalId": "F", "studentExternalId": STUDENT["externalId"], "currency": "XAU", "total": 0.005}
+        report = self.send("fee-schedules", {**fees, "heads": [{"code": "A", "amount": 0.005}]})
+        self.assertEqual(self.codes(report), {"/currency": "inactive_currency"})
+        report = self.send("fee-schedules", {**fees, "currency": "USD", "heads": [{"code": "A", "amount": 0.005}]})
+        self.assertEqual(self.codes(report), {"/heads/0/amount": "too_precise"})
+
+    def test_installments_become_billings_once_and_add_up_by_head(self):
+        self.send_ok("fee-schedules", FEES)
+        schedule = self.schedule()
+        schedule.action_bill()
+        self.assertEqual(schedule.state, "billed")
+        self.assertEqual(sorted(schedule.billing_ids.mapped("amount_total")), [10000, 15000, 15000])
+        self.assertEqual(set(schedule.billing_ids.mapped("state")), {"draft"})
+        for head in FEES["heads"]:
+            lines = schedule.billing_ids.move_id.invoice_line_ids
+            billed = lines.filtered(lambda line, code=head["code"]: line.product_id.default_code == code)
+            self.assertEqual(sum(billed.mapped("price_subtotal")), head["amount"])
+        with self.assertRaises(UserError):
+            schedule.action_bill()
+
+    def test_billed_schedule_does_not_change(self):
+        self.send_ok("fee-schedules", FEES)
+        self.schedule().action_bill()
+        report = self.send(
+            "fee-schedules", {**FEES, "heads": [{"code": "SCHOOL_FEE", "amount": 40000}]}, {**FEES, "externalId": "new"}
+        )
+        self.assertEqual(self.statuses(report), ["conflict", "created"])
+        self.assertEqual(self.codes(report), {"": "billed_already"})
+
+    def test_heads_may_change_while_nothing_is_billed(self):
+        self.send_ok("fee-schedules", FEES)
+        self.send_ok("fee-schedules", {**FEES, "heads": [{"code": "SCHOOL_FEE", "amount": 40000}]})
+        self.assertEqual(self.schedule().line_ids.mapped("amount"), [40000])
+
+    def test_form_holds_the_same_rules(self):
+        self.send_ok("fee-schedules", FEES)
+        with self.assertRaises(ValidationError):
+            self.schedule().total = 1
+
+    def test_cron_bills_what_is_due_soon_and_nothing_twice(self):
+        self.send_ok("fee-schedules", FEES)
+        self.source.sudo().write({"bill_automatically": True, "bill_days_before": 10})
+        cron = self.env.ref("school_erp_sync.bill_due_installments_cron")
+        for _run in range(2):
+            with self.enter_registry_test_mode():
+                cron.method_direct_trigger()
+            self.assertEqual(len(self.schedule().billing_ids), 3)
