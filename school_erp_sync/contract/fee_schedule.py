@@ -1,5 +1,6 @@
 """``fee-schedules``: payload 4 of the onboarding data contract."""
 
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -88,7 +89,7 @@ class FeeScheduleDocument(Document):
         installments = total(installment.amount for installment in schedule)
         if installments != self.total:
             yield where, "total_mismatch", f"adds up to {installments}, but the total is {self.total}"
-        for index, (one, other) in enumerate(zip(schedule, schedule[1:]), 1):
+        for index, (one, other) in enumerate(pairwise(schedule), 1):
             if other.due <= one.due:
                 yield (
                     (*where, index, "due"),

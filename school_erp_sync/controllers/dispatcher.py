@@ -38,7 +38,7 @@ class SchoolSyncDispatcher(Dispatcher):
         super().__init__(request)
         self.request_id = uuid.uuid4().hex
         self.source = None
-        self.report = None
+        self.reports = ()
         self.entity = None
         self.body = b""
         self.started = time.monotonic()
@@ -75,7 +75,7 @@ class SchoolSyncDispatcher(Dispatcher):
         """
         response = problem_of(exc, self.request_id).answer(self.request_id, self.request.httprequest.path)
         if self.source and self.request.httprequest.method not in _SAFE_METHODS:
-            self.report = None
+            self.reports = ()
             try:
                 with self.request.registry.cursor() as cr:
                     env = api.Environment(cr, self.source.env.uid, {})
@@ -202,5 +202,5 @@ class SchoolSyncDispatcher(Dispatcher):
                 "request": self.body.decode(errors="replace"),
                 "response": answer,
             },
-            self.report,
+            *self.reports,
         )

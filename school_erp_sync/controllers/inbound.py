@@ -1,5 +1,6 @@
 """The routes: which entity, which options; nothing else."""
 
+from collections import Counter
 from datetime import datetime
 from urllib.parse import quote
 
@@ -7,7 +8,7 @@ from odoo import http
 from odoo.http import request
 from odoo.modules import Manifest
 
-from ..contract.base import FieldError
+from ..contract.base import FieldError, pointer
 from ..sync import engine, outbound
 from ..sync.item import Item, Report, Status
 from .problem import Problem, json_response
@@ -22,6 +23,7 @@ _STATUS_CODES = {
     Status.ROLLED_BACK: 422,
 }
 _COLLECTION_METHODS = "GET, HEAD, POST, OPTIONS"
+_OWN_PATHS = {"health": "GET, HEAD, OPTIONS", "sync": "POST, OPTIONS"}
 _DOCUMENT_METHODS = "GET, HEAD, DELETE, OPTIONS"
 
 
@@ -66,10 +68,22 @@ class SchoolSyncController(http.Controller):
         options.check()
         single = isinstance(payload, dict)
         report = engine.run(source, entity, [payload] if single else payload, atomic=atomic)
-        request.dispatcher.report = report
+        request.dispatcher.reports = (report,)
         if single:
             return _answer_one(report.items[0], report.model, entity)
         return _answer_batch(report)
+
+    @sync_route("/api/sync", "POST", sync_payload=True)
+    def upsert_bundle(self, source, payload):
+        """Create or update documents of several entities, which may refer to each other: a family in one call."""
+        options = Options({"atomic"})
+        atomic = options.choice("atomic", {"true": True, "false": False}, default="false")
+        options.check()
+        request.dispatcher.entity = "sync"
+        _check_bundle(source, payload)
+        reports = engine.run_bundle(source, payload, atomic=atomic)
+        request.dispatcher.reports = tuple(reports.values())
+        return _answer_bundle(reports)
 
     @sync_route("/api/<string:entity>/<path:external_id>", "GET")
     def read_one(self, source, entity, external_id):
@@ -90,19 +104,19 @@ class SchoolSyncController(http.Controller):
         if item is None:
             raise _unknown(entity, external_id)
         model = source._sync_model(entity)._name
-        request.dispatcher.report = Report(model, [item])
+        request.dispatcher.reports = (Report(model, [item]),)
         return _answer_one(item, model, entity)
 
     @sync_route(["/api", "/api/<path:path>"])
     def elsewhere(self, source, path=""):
         """Every other path below /api, and every other method."""
         entity, _slash, external_id = path.partition("/")
-        if path == "health":
-            raise _not_allowed("GET, HEAD, OPTIONS")
         self._check_entity(source, entity)
         raise _not_allowed(_DOCUMENT_METHODS if external_id else _COLLECTION_METHODS)
 
     def _check_entity(self, source, entity):
+        if entity in _OWN_PATHS:
+            raise _not_allowed(_OWN_PATHS[entity])
         entities = source._sync_entities()
         if entity not in entities:
             raise Problem(404, "not-found", f"There is no such path. Entities are: {', '.join(sorted(entities))}.")
@@ -198,17 +212,60 @@ def _answer_one(item: Item, model: str, entity: str):
 
 
 def _answer_batch(report: Report):
+    body = _report_json(report)
+    return _answer_many(body, report.items, [error for item in body["items"] for error in item.get("errors", ())])
+
+
+def _answer_bundle(reports: dict[str, Report]):
+    summary = Counter()
+    parts, errors = {}, []
+    for entity, report in reports.items():
+        summary.update(report.summary())
+        parts[entity] = _report_json(report, entity)
+        errors += [error for item in parts[entity]["items"] for error in item.get("errors", ())]
+    items = [item for report in reports.values() for item in report.items]
+    return _answer_many({"summary": dict(summary), **parts}, items, errors)
+
+
+def _report_json(report: Report, *where: str):
     items = []
     for item in report.items:
         body = _item_json(item, report.model)
         if item.errors:
-            body["errors"] = [error.at(f"/{item.index}").as_json() for error in item.errors]
+            body["errors"] = [error.at(pointer(*where, item.index)).as_json() for error in item.errors]
         items.append(body)
-    body = {"summary": report.summary(), "items": items}
-    if report.went_through == len(items):
+    return {"summary": report.summary(), "items": items}
+
+
+def _answer_many(body: dict, items: list[Item], errors: list[dict]):
+    went_through = sum(item.went_through for item in items)
+    if went_through == len(items):
         return json_response(body, 200)
-    if report.went_through:
+    if went_through:
         return json_response(body, 207)
-    errors = [error.at(f"/{item.index}") for item in report.items for error in item.errors]
-    problem = Problem(422, "invalid-batch", "No document of the batch was applied.", errors=errors, extra=body)
+    problem = Problem(422, "invalid-batch", "No document of the batch was applied.", extra={**body, "errors": errors})
     return problem.answer(request.dispatcher.request_id, request.httprequest.path)
+
+
+def _check_bundle(source, payload):
+    """:raises Problem: 400 where the payload is not a bundle, 413 where it holds too many documents"""
+    if not isinstance(payload, dict):
+        raise Problem(400, "malformed-json", "The body must be an object that holds an array for each entity.")
+    entities = source._sync_entities()
+    errors = [
+        FieldError(pointer(name), "unknown_entity", f"{name[:100]!r} is not one of {', '.join(sorted(entities))}")
+        for name in payload
+        if name not in entities
+    ]
+    errors += [
+        FieldError(pointer(name), "wrong_type", f"{name} must be an array of documents")
+        for name, documents in payload.items()
+        if name in entities and not isinstance(documents, list)
+    ]
+    if errors:
+        raise Problem(422, "invalid-bundle", "The bundle has mistakes.", errors=errors)
+    count = sum(map(len, payload.values()))
+    if count > source.max_documents:
+        raise Problem(
+            413, "too-large", f"The bundle holds {count} documents; send at most {source.max_documents} at once."
+        )

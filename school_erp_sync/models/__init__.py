@@ -17,3 +17,13 @@ from . import school_billing_payment
 from . import school_fee_installment
 from . import school_fee_line
 from . import school_fee_schedule
+from . import school_code_mixin
+from . import school_academic_year
+from . import school_grade
+from . import school_section
+from . import school_course
+from . import school_academic_mixin
+from . import school_application
+from . import school_enrollment
+from . import school_roster_assignment
+from . import school_student_academic

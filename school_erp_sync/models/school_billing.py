@@ -1,7 +1,4 @@
-from decimal import Decimal
-
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
 
 from ..contract.billing import BillingDocument

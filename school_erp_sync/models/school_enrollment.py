@@ -41,9 +41,7 @@ class SchoolEnrollment(models.Model):
     }
     _sync_words = {"state": meanings(ENROLLMENT_WORDS)}
 
-    student_id = fields.Many2one(
-        "school.student", required=True, index=True, ondelete="restrict", check_company=True
-    )
+    student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
     academic_year_id = fields.Many2one("school.academic.year", required=True, index=True, check_company=True)
     grade_id = fields.Many2one("school.grade", index="btree_not_null", check_company=True)
     section_id = fields.Many2one("school.section", index="btree_not_null", check_company=True)
@@ -86,9 +84,11 @@ class SchoolEnrollment(models.Model):
         if self._is_checked_later():
             return
         active = self.filtered(lambda enrollment: enrollment.active and enrollment.state == "active")
+        if not active:
+            return
         active.student_id._claim()
         self.flush_model(_PERIOD_FIELDS)
-        self.env.cr.execute(
+        rows = self.env.execute_query(
             SQL(
                 """
                 SELECT e.id, other.id
@@ -105,12 +105,11 @@ class SchoolEnrollment(models.Model):
                 active.ids,
             )
         )
-        for enrollment_id, other_id in self.env.cr.fetchall():
-            # sudo: an enrollment of a course or campus that the user may not see is in the way all the same.
-            enrollment, other = self.sudo().browse((enrollment_id, other_id))
+        if rows:
+            enrollment, other = self.browse(rows[0])
             raise ValidationError(
                 _(
-                    "%(enrollment)s: %(period)s overlaps with another active enrollment, %(other)s: %(other_period)s. "
+                    "%(enrollment)s (%(period)s) overlaps with another active enrollment: %(other)s (%(other_period)s). "
                     "End one of them first.",
                     enrollment=enrollment.display_name,
                     period=enrollment._format_period(),
@@ -163,8 +162,9 @@ class SchoolEnrollment(models.Model):
         Of two documents in one batch it cannot be known which is the right one, so neither is taken.
         """
         planned = []
-        for item, record in zip(items, [self.browse(item.res_id or ()) for item in items], strict=True):
-            period = self._sync_planned_period(item, record.with_prefetch([i.res_id for i in items if i.res_id]))
+        records = {record.id: record for record in self.browse([item.res_id for item in items if item.res_id])}
+        for item in items:
+            period = self._sync_planned_period(item, records.get(item.res_id, self.browse()))
             if period.end and period.end <= period.start:
                 item.fail(
                     "/endDate",
@@ -177,7 +177,7 @@ class SchoolEnrollment(models.Model):
             return
         for position, other in overlapping(period for _item, period in planned).items():
             self._sync_refuse_overlap(planned[position][0], planned[other][0].external_id, planned[other][1])
-        stored = self._sync_stored_overlaps(planned, {item.res_id for item in items if item.res_id})
+        stored = self._sync_stored_overlaps(planned, list(records))
         external_ids = source._external_ids(self._sync_entity, [other_id for other_id, _period in stored.values()])
         for position, (other_id, period) in stored.items():
             self._sync_refuse_overlap(planned[position][0], external_ids.get(other_id), period)
@@ -200,7 +200,7 @@ class SchoolEnrollment(models.Model):
 
     @api.model
     def _sync_stored_overlaps(
-        self, planned: list[tuple[Item, Period]], own_ids: set[int]
+        self, planned: list[tuple[Item, Period]], own_ids: list[int]
     ) -> dict[int, tuple[int, Period]]:
         """The stored enrollments in the way of ``planned``, but for those of the batch, which are about to change.
 
@@ -208,7 +208,7 @@ class SchoolEnrollment(models.Model):
         """
         self.flush_model(_PERIOD_FIELDS)
         self.env["school.course"].flush_model(["code_key"])
-        self.env.cr.execute(
+        rows = self.env.execute_query(
             SQL(
                 """
                 SELECT DISTINCT ON (asked.position) asked.position, e.id, e.date_start, e.date_end
@@ -229,13 +229,10 @@ class SchoolEnrollment(models.Model):
                 courses=[period.owner[2] for _item, period in planned],
                 starts=[period.start for _item, period in planned],
                 ends=[period.end for _item, period in planned],
-                own_ids=list(own_ids),
-            ),
-            log_exceptions=False,
+                own_ids=own_ids,
+            )
         )
-        return {
-            position: (other_id, Period(None, start, end)) for position, other_id, start, end in self.env.cr.fetchall()
-        }
+        return {position: (other_id, Period(None, start, end)) for position, other_id, start, end in rows}
 
     @api.model
     def _sync_refuse_overlap(self, item: Item, other: str | None, period: Period) -> None:

@@ -122,7 +122,7 @@ class SchoolParentLink(models.Model):
 
     @api.model
     def _sync_by_side(self, source, side: str, records) -> dict[int, list[dict[str, Any]]]:
-        """The links of ``records`` as the contract words them, by record id; people unknown to ``source`` are left out."""
+        """The links of ``records`` as the contract words them, by record id, but for people unknown to ``source``."""
         other_side, entity = _OTHER_SIDE[side]
         links = self.search([(side, "in", records.ids)])
         external_ids = source._external_ids(entity, links[other_side].ids)

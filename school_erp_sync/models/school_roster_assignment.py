@@ -19,21 +19,18 @@ class SchoolRosterAssignment(models.Model):
 
     _sync_entity = "roster-assignments"
     _sync_document = RosterAssignmentDocument
+    _sync_after = ("enrollments",)
     _sync_fields = {"event": "event", "rollNo": "roll_number", "start": "date_start"}
     _sync_reference_fields = {"studentExternalId": ("students", "student_id")}
     _sync_code_fields = {"classId": "grade_id", "sectionId": "section_id"}
     _sync_words = {"event": meanings(ROSTER_EVENTS)}
 
-    student_id = fields.Many2one(
-        "school.student", required=True, index=True, ondelete="restrict", check_company=True
-    )
+    student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
     grade_id = fields.Many2one("school.grade", string="Class", required=True, check_company=True)
     section_id = fields.Many2one("school.section", check_company=True)
     roll_number = fields.Char()
     date_start = fields.Date("From", required=True)
-    event = fields.Selection(
-        [(_REQUESTED, "Requested"), (_COMPLETED, "Completed")], required=True, default=_COMPLETED
-    )
+    event = fields.Selection([(_REQUESTED, "Requested"), (_COMPLETED, "Completed")], required=True, default=_COMPLETED)
     enrollment_id = fields.Many2one(
         "school.enrollment", readonly=True, index="btree_not_null", ondelete="set null", check_company=True, copy=False
     )
@@ -124,7 +121,7 @@ class SchoolRosterAssignment(models.Model):
         """The enrollment that each assignment is about: without course, running or to run on its day, the newest."""
         self.flush_model(["student_id", "date_start"])
         self.env["school.enrollment"].flush_model(_MATCHED_FIELDS)
-        self.env.cr.execute(
+        rows = self.env.execute_query(
             SQL(
                 """
                 SELECT DISTINCT ON (r.id) r.id, e.id
@@ -139,7 +136,7 @@ class SchoolRosterAssignment(models.Model):
                 self.ids,
             )
         )
-        return dict(self.env.cr.fetchall())
+        return dict(rows)
 
     def _filter_counting(self):
         """Those of these assignments after which none starts in the same enrollment."""

@@ -14,8 +14,10 @@ class SchoolStudent(models.Model):
     enrollment_ids = fields.One2many("school.enrollment", "student_id", string="Enrollments")
     enrollment_count = fields.Integer(compute="_compute_enrollment_count")
     current_enrollment_id = fields.Many2one(
-        "school.enrollment", compute="_compute_current_enrollment", search="_search_current_enrollment"
+        "school.enrollment", string="Enrolled In", compute="_compute_current_enrollment"
     )
+    current_grade_id = fields.Many2one(related="current_enrollment_id.grade_id")
+    current_section_id = fields.Many2one(related="current_enrollment_id.section_id")
 
     @api.depends("application_ids")
     def _compute_application_count(self):
@@ -26,6 +28,18 @@ class SchoolStudent(models.Model):
     def _compute_enrollment_count(self):
         for student in self:
             student.enrollment_count = len(student.enrollment_ids)
+
+    @api.depends(
+        "enrollment_ids.state", "enrollment_ids.course_id", "enrollment_ids.date_start", "enrollment_ids.date_end"
+    )
+    def _compute_current_enrollment(self):
+        today = fields.Date.context_today(self)
+        for student in self:
+            student.current_enrollment_id = student.enrollment_ids.filtered(
+                lambda enrollment: (
+                    enrollment.state == "active" and not enrollment.course_id and enrollment._covers(today)
+                )
+            )[:1]
 
     def action_open_applications(self):
         """:return: the action that shows what these students applied for"""

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -67,13 +68,15 @@ class SchoolSyncLog(models.Model):
             log.response_text = _indented(log.response)
 
     @api.model
-    def _record(self, source, exchange: dict[str, Any], report: Report | None) -> None:
+    def _record(self, source, exchange: dict[str, Any], *reports: Report) -> None:
         """Log one exchange, with a line for each document that was not merely unchanged.
 
         :param exchange: ``request_id, method, path, entity, http_status, message, duration`` (milliseconds),
             ``request`` and ``response`` (text)
         """
-        summary = report.summary() if report else {}
+        summary = Counter()
+        for report in reports:
+            summary.update(report.summary())
         summary.pop(Status.ROLLED_BACK.value, None)
         went_through = exchange["http_status"] < 400
         # sudo: whoever writes through the API must not be able to read, or shape, the log of what was written.
@@ -88,7 +91,7 @@ class SchoolSyncLog(models.Model):
                 "response": self._shorten(exchange["response"]),
             }
         )
-        if report:
+        for report in reports:
             log._record_lines(report)
 
     def _record_lines(self, report: Report) -> None:

@@ -30,6 +30,9 @@ class SchoolSyncMixin(models.AbstractModel):
     #: where a document names other records: path in the document -> (entity, field of this model)
     _sync_reference_fields: dict[str, tuple[str, str]] = {}
 
+    #: entities, besides those of ``_sync_reference_fields``, whose documents go first when all arrive together
+    _sync_after: tuple[str, ...] = ()
+
     sync_binding_ids = fields.One2many(
         "school.sync.binding",
         "res_id",

@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from graphlib import TopologicalSorter
 
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError, ValidationError
@@ -242,6 +243,16 @@ class SchoolSyncSource(models.Model):
             for name, model in self.env.registry.items()
             if not model._abstract and getattr(model, "_sync_entity", None)
         }
+
+    @api.model
+    def _sync_order(self) -> list[str]:
+        """All entities, each after those that its documents refer to."""
+        graph = {}
+        for entity, name in self._sync_entities().items():
+            model = self.env[name]
+            referred = {other for other, _field in model._sync_reference_fields.values()}
+            graph[entity] = (referred | set(model._sync_after)) - {entity}
+        return [entity for entity in TopologicalSorter(graph).static_order() if entity in graph]
 
     def _sync_model(self, entity: str):
         """:return: the model of ``entity``, in this source's environment; :raises KeyError: if there is none"""

@@ -1,7 +1,7 @@
 """How a batch of documents becomes records: the five steps of the design, each for the whole batch at once."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg2.errors
@@ -37,7 +37,8 @@ def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False) -> Re
     :param raws: parsed JSON values, one a document
     :param atomic: all or nothing: if one document does not go through, none is applied
     :return: what became of each document, in the order received
-    :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again on a fresh snapshot
+    :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again, on a fresh
+        snapshot
     """
     model = source._sync_model(entity).with_context(**SYNC_CONTEXT)
     items = _validate(model, raws)
@@ -55,6 +56,27 @@ def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False) -> Re
     if atomic and not all(item.went_through for item in items):
         _roll_back(items)
     return Report(model._name, items)
+
+
+def run_bundle(source, bundle: Mapping[str, Sequence[Any]], *, atomic: bool = False) -> dict[str, Report]:
+    """Upsert documents of several entities, in the order in which they refer to each other.
+
+    :param bundle: for each entity its documents, as :func:`run` takes them
+    :param atomic: all or nothing, over all entities
+    :return: a report for each entity, in the order applied
+    """
+    entities = [entity for entity in source._sync_order() if entity in bundle]
+    if not atomic:
+        return {entity: run(source, entity, bundle[entity]) for entity in entities}
+    reports = {}
+    with source.env.cr.savepoint() as savepoint:
+        for entity in entities:
+            reports[entity] = run(source, entity, bundle[entity])
+        if not all(item.went_through for report in reports.values() for item in report.items):
+            savepoint.rollback()
+            for report in reports.values():
+                _roll_back(report.items)
+    return reports
 
 
 def archive(source, entity: str, external_id: str) -> Item | None:
@@ -99,7 +121,7 @@ def _roll_back(items: list[Item]) -> None:
 
 
 def _query(env, query: SQL) -> list[tuple]:
-    """:return: the rows of ``query``. Where it fails it is not logged: to lose a race is normal, and it names people."""
+    """The rows of ``query``. Where it fails it is not logged: to lose a race is normal, and the query names people."""
     env.cr.execute(query, log_exceptions=False)
     return env.cr.fetchall()
 

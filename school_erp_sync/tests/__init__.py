@@ -1,4 +1,9 @@
-from . import (
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("school", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("school")
+
+from . import (  # noqa: E402  the settings come before the tests that they are for
     test_allot,
     test_billing,
     test_contract,

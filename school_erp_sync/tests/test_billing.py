@@ -105,7 +105,9 @@ class TestBilling(AccountingCase):
 
     def test_total_must_match(self):
         report = self.send("billings", {**BILLING, "total": 400}, {**BILLING, "externalId": "BIL-2"})
-        self.assertEqual((self.statuses(report), self.codes(report)), (["failed", "created"], {"/total": "total_mismatch"}))
+        self.assertEqual(
+            (self.statuses(report), self.codes(report)), (["failed", "created"], {"/total": "total_mismatch"})
+        )
         self.assertIn("389.37", report.items[0].errors[0].detail)
 
     def test_draft_follows_its_document(self):
@@ -125,7 +127,9 @@ class TestBilling(AccountingCase):
         self.assertEqual(self.codes(report), {"/lines": "posted_invoice", "/total": "posted_invoice"})
         self.assertIn("389.37", report.items[0].errors[1].detail)
         self.assertEqual(self.billing().move_id.amount_total, 389.37)
-        self.assertEqual(self.codes(self.send("billings", {**BILLING, "status": "draft"})), {"/status": "posted_invoice"})
+        self.assertEqual(
+            self.codes(self.send("billings", {**BILLING, "status": "draft"})), {"/status": "posted_invoice"}
+        )
 
     def test_what_odoo_allows_on_a_posted_invoice_is_updated(self):
         self.send_ok("billings", BILLING)

@@ -6,7 +6,7 @@ import psycopg2.errors
 from odoo.exceptions import ConcurrencyError, ValidationError
 from odoo.tests.common import new_test_user, tagged
 
-from ..sync import outbound
+from ..sync import engine, outbound
 from .common import FATHER, MOTHER, STUDENT, SyncCase
 
 
@@ -201,6 +201,35 @@ class TestBatch(SyncCase):
 
 
 @tagged("post_install", "-at_install")
+class TestBundle(SyncCase):
+    bundle = {"students": [{**STUDENT, "parents": [FATHER["externalId"]]}], "parents": [FATHER, MOTHER]}
+
+    def test_family_in_one_call_whatever_the_order(self):
+        reports = engine.run_bundle(self.source, self.bundle)
+        self.assertEqual(
+            {entity: self.statuses(report) for entity, report in reports.items()},
+            {"parents": ["created", "created"], "students": ["created"]},
+        )
+        self.assertEqual(self.student(STUDENT["externalId"]).link_ids.parent_id.name, FATHER["name"])
+
+    def test_atomic_over_all_entities(self):
+        bad = {**self.bundle, "students": [{**STUDENT, "parents": ["nobody"]}]}
+        reports = engine.run_bundle(self.source, bad, atomic=True)
+        self.assertEqual(self.statuses(reports["parents"]), ["rolledBack", "rolledBack"])
+        self.assertEqual(self.statuses(reports["students"]), ["failed"])
+        self.assertFalse(self.source.sudo().binding_count)
+
+    def test_independent_by_default(self):
+        reports = engine.run_bundle(self.source, {**self.bundle, "students": [{**STUDENT, "parents": ["nobody"]}]})
+        self.assertEqual(self.statuses(reports["parents"]), ["created", "created"])
+
+    def test_every_entity_goes_after_those_it_refers_to(self):
+        order = self.source._sync_order()
+        for earlier, later in [("parents", "students"), ("students", "fee-schedules"), ("fee-schedules", "billings")]:
+            self.assertLess(order.index(earlier), order.index(later))
+
+
+@tagged("post_install", "-at_install")
 class TestLinks(SyncCase):
     def setUp(self):
         super().setUp()
@@ -275,8 +304,6 @@ class TestLinks(SyncCase):
 @tagged("post_install", "-at_install")
 class TestArchive(SyncCase):
     def archive(self, entity, external_id):
-        from ..sync import engine
-
         return engine.archive(self.source, entity, external_id)
 
     def test_archived_with_its_contact_and_restored_by_the_next_document(self):

@@ -39,7 +39,9 @@ class TestFeeSchedule(AccountingCase):
 
     def test_printed_payload_is_taken_and_comes_back(self):
         self.send_ok("fee-schedules", FEES)
-        self.assertEqual({**self.read("fee-schedules", FEES["externalId"]), "currency": None}, {**FEES, "currency": None})
+        self.assertEqual(
+            {**self.read("fee-schedules", FEES["externalId"]), "currency": None}, {**FEES, "currency": None}
+        )
         self.assertEqual(self.statuses(self.send_ok("fee-schedules", FEES)), ["unchanged"])
 
     def test_numbers_that_do_not_fit_are_told_with_the_numbers(self):
@@ -61,7 +63,11 @@ class TestFeeSchedule(AccountingCase):
         self.assertIn("40000", report.items[0].errors[0].detail)
 
     def test_discount_is_taken_off(self):
-        fees = {**FEES, "discounts": [{"code": "SIBLING", "label": "Sibling", "amount": "1000.50"}], "total": "38999.50"}
+        fees = {
+            **FEES,
+            "discounts": [{"code": "SIBLING", "label": "Sibling", "amount": "1000.50"}],
+            "total": "38999.50",
+        }
         fees["installmentPlan"] = {"schedule": [{"due": "2025-06-01", "amount": 38999.5}]}
         self.send_ok("fee-schedules", fees)
         self.schedule().action_bill()
