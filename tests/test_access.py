@@ -1,0 +1,345 @@
+"""Who may do what: keys, groups, companies; and what a key does not open."""
+
+import json
+import xmlrpc.client
+
+import pytest
+import requests
+from support import Api, Odoo, OdooRefuses, ok, parent, problem, student, unique
+
+
+class People:
+    """One client for each kind of person at the door."""
+
+    def __init__(self, admin, tables, api):
+        url = admin.url
+        self.writer = api
+        self.no_key = Api(url)
+        self.garbage = Api(url, "garbage")
+        self.half_a_key = Api(url, api.key[:20])
+        self.reader = admin.new_source(group="group_sync_reader").api
+        self.manager = admin.new_source(group="group_sync_manager").api
+        self.without_group = admin.new_source(group="base.group_user").api
+        self.elsewhere = admin.new_source(company_id=admin.new_company()).api
+
+        expired = admin.new_source()
+        tables.rows(
+            "UPDATE res_users_apikeys SET expiration_date = now() - interval '1 day' WHERE user_id = %s",
+            expired.user_id,
+        )
+        self.expired = expired.api
+
+        revoked = admin.new_source()
+        admin.call("school.sync.source", "action_revoke_keys", [revoked.id])
+        self.revoked = revoked.api
+
+        archived_user = admin.new_source()
+        admin.write("res.users", archived_user.user_id, active=False)
+        self.archived_user = archived_user.api
+
+        archived_source = admin.new_source()
+        admin.write("school.sync.source", archived_source.id, active=False)
+        self.archived_source = archived_source.api
+
+        self.session_cookie = Api(url, Cookie=f"session_id={admin.session.cookies['session_id']}")
+
+
+@pytest.fixture(scope="module")
+def people(admin, tables, api):
+    return People(admin, tables, api)
+
+
+REFUSED = dict.fromkeys(("list", "read", "post", "batch", "delete", "nothing"), 401)
+FORBIDDEN = dict.fromkeys(REFUSED, 403)
+EXPECTED = {
+    "no_key": REFUSED,
+    "garbage": REFUSED,
+    "half_a_key": REFUSED,
+    "expired": REFUSED,
+    "revoked": REFUSED,
+    "archived_user": REFUSED,
+    "session_cookie": REFUSED,
+    "without_group": FORBIDDEN,
+    "archived_source": FORBIDDEN,
+    "reader": {"list": 200, "read": 404, "post": 403, "batch": 403, "delete": 403, "nothing": 404},
+    "writer": {"list": 200, "read": 200, "post": 201, "batch": 200, "delete": 200, "nothing": 404},
+    "manager": {"list": 200, "read": 404, "post": 201, "batch": 200, "delete": 404, "nothing": 404},
+    "elsewhere": {"list": 200, "read": 404, "post": 201, "batch": 200, "delete": 404, "nothing": 404},
+}
+
+
+def ask(client, route, external_id, entity="parents"):
+    make = parent if entity == "parents" else student
+    match route:
+        case "list":
+            return client.get(entity)
+        case "read":
+            return client.get(entity, external_id)
+        case "post":
+            return client.post(entity, make())
+        case "batch":
+            return client.post(entity, [make(), make()])
+        case "delete":
+            return client.delete(entity, external_id)
+        case "nothing":
+            return client.get("nothing")
+
+
+@pytest.mark.parametrize("route", REFUSED)
+@pytest.mark.parametrize("who", EXPECTED)
+def test_who_may_do_what(people, admin, tables, who, route):
+    document = parent()
+    ok(people.writer.post("parents", document), 201)
+    before = tables.counts()
+    response = ask(getattr(people, who), route, document["externalId"])
+
+    assert response.status_code == EXPECTED[who][route]
+    if response.status_code in (401, 403):
+        assert tables.counts() == before
+        assert admin.log_of(response) is None
+    if response.status_code == 401:
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    if who != "writer":
+        assert ok(people.writer.get("parents", document["externalId"]))["active"] is True
+
+
+def test_health_is_for_everybody(people):
+    for who in EXPECTED:
+        ok(getattr(people, who).request("GET", "/api/health"))
+
+
+def test_refusals_do_not_tell_what_exists(people, api):
+    """Neither whether a key was once valid, nor whether a record is there."""
+    document = parent()
+    ok(api.post("parents", document), 201)
+    for who in ("garbage", "expired", "revoked", "archived_user"):
+        client = getattr(people, who)
+        there, not_there = client.get("parents", document["externalId"]), client.get("parents", unique())
+        assert there.json()["detail"] == not_there.json()["detail"] == people.garbage.get("parents").json()["detail"]
+
+
+def test_forbidden_says_what_to_do(people):
+    assert "write" in problem(people.reader.post("parents", parent()), 403)["detail"]
+    assert "group" in problem(people.without_group.get("parents"), 403)["detail"].lower()
+
+
+# Keys
+
+
+def test_revoked_key_is_worthless_at_once(admin, fresh):
+    ok(fresh.api.get("parents"))
+    admin.call("school.sync.source", "action_revoke_keys", [fresh.id])
+    for _ in range(10):
+        problem(fresh.api.get("parents"), 401)
+    new = Api(fresh.api.url, admin.new_key(fresh.id))
+    ok(new.get("parents"))
+    problem(fresh.api.get("parents"), 401)
+
+
+def test_archiving_the_user_shuts_the_door_at_once(admin, fresh):
+    ok(fresh.api.get("parents"))
+    admin.write("res.users", fresh.user_id, active=False)
+    for _ in range(10):
+        problem(fresh.api.get("parents"), 401)
+
+
+def test_taking_the_group_away_takes_effect_at_once(admin, fresh):
+    ok(fresh.api.post("parents", parent()), 201)
+    admin.write("res.users", fresh.user_id, group_ids=[(6, 0, [admin.group("group_sync_reader")])])
+    for _ in range(10):
+        problem(fresh.api.post("parents", parent()), 403)
+        ok(fresh.api.get("parents"))
+
+
+def test_second_key_does_not_end_the_first(admin, fresh):
+    """So that a source can change its key without a gap."""
+    second = Api(fresh.api.url, admin.new_key(fresh.id))
+
+    ok(fresh.api.get("parents"))
+    ok(second.get("parents"))
+
+
+def test_key_stands_nowhere_in_the_database(tables, admin, fresh):
+    key = fresh.api.key
+    for table in ("res_users_apikeys", "school_sync_source", "mail_message", "school_sync_log", "ir_config_parameter"):
+        assert not tables.one(f"SELECT count(*) FROM {table} t WHERE t::text LIKE %s", f"%{key[:16]}%"), table
+
+
+def test_no_key_in_the_server_log(api, people, server_log):
+    ok(api.get("parents"))
+    problem(api.get("parents", unique()), 404)
+    problem(api.send("parents", b"{"), 400)
+    problem(api.post("parents", parent(name=None)), 422)
+    ok(people.no_key.request("GET", "/api/parents", headers={"X-API-Key": api.key}))
+    problem(people.revoked.get("parents"), 401)
+
+    text = server_log.text()
+    for key in (api.key, people.revoked.key, people.reader.key):
+        assert key[:12] not in text
+    assert "Traceback" not in text
+
+
+# What a key of ours does not open
+
+
+def test_key_opens_no_xmlrpc(admin, fresh):
+    login = admin.read_one("res.users", fresh.user_id, "login")["login"]
+    common = xmlrpc.client.ServerProxy(f"{admin.url}/xmlrpc/2/common")
+    models = xmlrpc.client.ServerProxy(f"{admin.url}/xmlrpc/2/object")
+
+    assert not common.authenticate(admin.database, login, fresh.api.key, {})
+    with pytest.raises(xmlrpc.client.Fault):
+        models.execute_kw(admin.database, fresh.user_id, fresh.api.key, "school.student", "search", [[]])
+
+
+def test_key_opens_no_json_2(admin, fresh):
+    for model, method in (
+        ("school.student", "search_read"),
+        ("res.users", "context_get"),
+        ("school.sync.log", "search"),
+    ):
+        response = requests.post(
+            f"{admin.url}/json/2/{model}/{method}",
+            json={},
+            headers={"Authorization": f"Bearer {fresh.api.key}", "X-Odoo-Database": admin.database},
+            timeout=60,
+        )
+        assert response.status_code == 401
+        assert "externalId" not in response.text
+
+
+def test_key_opens_no_web_client(admin, fresh):
+    login = admin.read_one("res.users", fresh.user_id, "login")["login"]
+    with pytest.raises(OdooRefuses):
+        Odoo(admin.url, admin.database, login, fresh.api.key)
+    for path in ("/web", "/odoo", "/web/session/get_session_info"):
+        response = requests.get(
+            admin.url + path, headers={"Authorization": f"Bearer {fresh.api.key}"}, timeout=60, allow_redirects=False
+        )
+        assert "uid" not in response.text or '"uid": null' in response.text
+
+
+def test_password_of_a_person_is_no_key(admin):
+    user = admin.new_user("group_sync_manager")
+    api = Api(admin.url)
+
+    problem(api.request("GET", "/api/parents", auth=(user.login, user.password)), 401)
+    for password in (user.password, "admin"):
+        problem(Api(admin.url, password).get("parents"), 401)
+
+
+def test_api_user_cannot_log_in_without_a_password(admin, fresh):
+    login = admin.read_one("res.users", fresh.user_id, "login")["login"]
+    for password in ("", login, "admin", False, None):
+        with pytest.raises(OdooRefuses):
+            Odoo(admin.url, admin.database, login, password)
+
+
+# Companies and sources
+
+
+def test_other_companies_see_nothing(people, api):
+    document = parent(students=[])
+    child = student()
+    ok(api.post("parents", document), 201)
+    ok(api.post("students", child), 201)
+    other = people.elsewhere
+
+    problem(other.get("parents", document["externalId"]), 404)
+    problem(other.delete("parents", document["externalId"]), 404)
+    assert document["externalId"] not in other.listed("parents", limit=1000, active="all")
+    problem(other.post("students", student(parents=[document["externalId"]])), 422)
+    problem(other.post("parents", parent(students=[child["externalId"]])), 422)
+
+
+@pytest.mark.parametrize("same_company", [True, False])
+def test_one_id_in_two_sources_is_two_records(admin, api, people, same_company):
+    other = people.manager if same_company else people.elsewhere
+    document = parent()
+    ours = ok(api.post("parents", document), 201)
+    theirs = ok(other.post("parents", {**document, "name": "Of Another School"}), 201)
+
+    assert ours["id"] != theirs["id"]
+    assert api.read("parents", document["externalId"])["name"] == "Asha Rao"
+    assert other.read("parents", document["externalId"])["name"] == "Of Another School"
+    contacts = [admin.read_one("school.parent", i, "partner_id")["partner_id"][0] for i in (ours["id"], theirs["id"])]
+    companies = [admin.read_one("res.partner", contact, "company_id")["company_id"] for contact in contacts]
+    assert (companies[0] == companies[1]) is same_company
+    ok(other.delete("parents", document["externalId"]))
+    assert ok(api.get("parents", document["externalId"]))["active"] is True
+
+
+def test_people_of_one_company_do_not_see_those_of_another(admin, people):
+    """In Odoo, too: the record rules hold there."""
+    document = parent()
+    answer = ok(people.elsewhere.post("parents", document), 201)
+    person = admin.new_user("group_sync_reader")
+
+    for model, domain in (
+        ("school.parent", [("id", "=", answer["id"])]),
+        ("school.sync.binding", [("external_id", "=", document["externalId"])]),
+        ("school.sync.log.line", [("external_id", "=", document["externalId"])]),
+        ("res.partner", [("name", "=", "Asha Rao"), ("company_id", "not in", [False, admin.company_id])]),
+    ):
+        assert person.call(model, "search", domain) == []
+    with pytest.raises(OdooRefuses):
+        person.read_one("school.parent", answer["id"], "name")
+
+
+def test_writer_among_people_cannot_set_up_sources(admin):
+    person = admin.new_user("group_sync_writer")
+    (source_id,) = person.call("school.sync.source", "search", [], limit=1)
+    attempts = [
+        ("create", {"name": "Mine"}),
+        ("write", [source_id], {"match_rule": "email"}),
+        ("unlink", [source_id]),
+        ("action_generate_key", [source_id]),
+        ("action_revoke_keys", [source_id]),
+    ]
+    for method, *arguments in attempts:
+        with pytest.raises(OdooRefuses):
+            person.call("school.sync.source", method, *arguments)
+
+
+def test_manager_cannot_make_a_key_of_the_administrator(admin):
+    """A sync manager makes keys for the user of a source; that user must not become a way to more rights."""
+    manager = admin.new_user("group_sync_manager")
+    with pytest.raises(OdooRefuses):
+        source_id = manager.create("school.sync.source", name=unique("Source"), user_id=admin.uid)
+        try:
+            manager.call("school.sync.source", "action_generate_key", [source_id])
+        finally:
+            admin.call("school.sync.source", "unlink", [source_id])
+
+
+def test_manager_cannot_revoke_the_keys_of_the_administrator(admin):
+    manager = admin.new_user("group_sync_manager")
+    source = admin.new_source()
+    with pytest.raises(OdooRefuses):
+        manager.write("school.sync.source", source.id, user_id=admin.uid)
+        try:
+            manager.call("school.sync.source", "action_revoke_keys", [source.id])
+        finally:
+            admin.write("school.sync.source", source.id, user_id=source.user_id)
+
+
+def test_manager_can_do_their_work(admin):
+    manager = admin.new_user("group_sync_manager")
+    source_id = manager.create("school.sync.source", name=unique("Source"))
+    key = manager.call("school.sync.source", "action_generate_key", [source_id])["context"]["default_key"]
+    api = Api(admin.url, key)
+    ok(api.post("parents", parent()), 201)
+    manager.call("school.sync.source", "action_revoke_keys", [source_id])
+
+    problem(api.get("parents"), 401)
+    assert manager.read("school.sync.log", [("source_id", "=", source_id)], ["request", "response"])[0]["request"]
+
+
+def test_bodies_are_never_mistaken_for_a_session(admin, people):
+    """A page in the administrator's browser that posts to us has the cookie, and no key."""
+    response = people.session_cookie.send(
+        "parents", json.dumps(parent()).encode(), headers={"Origin": "https://evil.example"}
+    )
+
+    problem(response, 401)
+    assert "Access-Control-Allow-Origin" not in response.headers

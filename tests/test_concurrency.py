@@ -1,0 +1,168 @@
+"""Many clients at once: one record, one binding, and no client that is told to give up."""
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+import requests
+from support import ok, parent, student, unique
+
+
+def at_once(tasks):
+    """Run ``tasks`` as nearly at the same moment as can be; their results."""
+    barrier = threading.Barrier(len(tasks))
+
+    def start(task):
+        barrier.wait()
+        for patience in (0.1, 0.2, 0.5, 1, 2, 4):
+            try:
+                return task()
+            except requests.ConnectionError:
+                # The server's queue of connections is short; who does not get in knocks again.
+                time.sleep(patience)
+        return task()
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return list(pool.map(start, tasks))
+
+
+def statuses(responses):
+    return sorted({response.status_code for response in responses})
+
+
+@pytest.mark.parametrize("entity", ["parents", "students"])
+def test_fifty_equal_posts_of_a_new_document_make_one_record(api, tables, entity):
+    name = unique("Only")
+    document = parent(name=name) if entity == "parents" else student(fullName=name)
+    responses = at_once([lambda: api.post(entity, document)] * 50)
+
+    assert statuses(responses) == [200, 201]
+    assert len({response.json()["id"] for response in responses}) == 1
+    assert {response.json()["version"] for response in responses} == {1}
+    rows = tables.rows("SELECT res_id, version FROM school_sync_binding WHERE external_id = %s", document["externalId"])
+    assert rows == [(responses[0].json()["id"], 1)]
+    assert tables.one("SELECT count(*) FROM res_partner WHERE name = %s", name) == 1
+
+
+def test_writers_of_overlapping_batches_end_with_a_value_that_was_written(api, tables):
+    ids = [unique("PAR") for _ in range(150)]
+
+    def write(writer):
+        mine = random.Random(writer).sample(ids, 100)
+        return api.post("parents", [parent(externalId=i, name=f"Of writer {writer}") for i in mine])
+
+    responses = at_once([lambda writer=writer: write(writer) for writer in range(8)])
+
+    assert statuses(responses) == [200]
+    for response in responses:
+        assert {item["status"] for item in response.json()["items"]} <= {"created", "updated", "unchanged"}
+    written = {f"Of writer {writer}" for writer in range(8)}
+    sent = {item["externalId"]: item["id"] for response in responses for item in response.json()["items"]}
+    rows = tables.rows("SELECT external_id, res_id FROM school_sync_binding WHERE external_id = ANY(%s)", ids)
+    assert dict(rows) == sent and len(rows) == len(sent)
+    for external_id in random.Random(0).sample(sorted(sent), 20):
+        assert api.read("parents", external_id)["name"] in written
+    created = sum(response.json()["summary"]["created"] for response in responses)
+    assert created == len(sent)
+
+
+def test_versions_count_each_change_once(api):
+    document = parent()
+    ok(api.post("parents", document), 201)
+    responses = at_once([lambda n=n: api.post("parents", {**document, "name": f"Name {n}"}) for n in range(20)])
+
+    assert statuses(responses) == [200]
+    assert sorted(response.json()["version"] for response in responses) == list(range(2, 22))
+    assert ok(api.get("parents", document["externalId"]))["version"] == 21
+
+
+def test_newest_wins_whatever_the_order_of_arrival(api):
+    document = parent()
+    documents = [{**document, "name": f"Of {n:02d}", "updatedAt": f"2025-01-{n:02d}T00:00:00Z"} for n in range(1, 21)]
+    random.Random(1).shuffle(documents)
+    responses = at_once([lambda d=d: api.post("parents", d) for d in documents])
+
+    assert set(statuses(responses)) <= {200, 201, 409}
+    assert api.read("parents", document["externalId"])["name"] == "Of 20"
+
+
+def test_new_words_that_many_students_share_are_no_reason_to_refuse(api, tables):
+    """Languages and allergies are shared; who meets a new one at the same moment as another must not pay for it."""
+    for _ in range(3):
+        word = unique("Language")
+        responses = at_once([lambda word=word: api.post("students", student(languages=[word]))] * 8)
+
+        assert statuses(responses) == [201], [r.text for r in responses if r.status_code != 201][:1]
+        assert tables.one("SELECT count(*) FROM school_tag WHERE name = %s", word) == 1
+
+
+def test_one_family_from_both_ends_is_one_link(api, tables):
+    for _ in range(3):
+        guardian, child = parent(), student()
+        ok(api.post("parents", guardian), 201)
+        ok(api.post("students", child), 201)
+        from_child = partial(api.post, "students", {**child, "parents": [guardian["externalId"]]})
+        from_guardian = partial(api.post, "parents", {**guardian, "students": [child["externalId"]]})
+        responses = at_once([from_child, from_guardian] * 4)
+
+        assert statuses(responses) == [200], [r.text for r in responses if r.status_code != 200][:1]
+        assert len(api.read("students", child["externalId"])["parents"]) == 1
+
+
+def test_students_of_one_parent_at_once(api):
+    guardian = parent()
+    ok(api.post("parents", guardian), 201)
+    children = [student(parents=[guardian["externalId"]]) for _ in range(12)]
+    responses = at_once([lambda c=c: api.post("students", c) for c in children])
+
+    assert statuses(responses) == [201]
+    assert len(api.read("parents", guardian["externalId"])["students"]) == 12
+
+
+def test_post_and_delete_at_once_end_in_one_of_both(api):
+    document = parent()
+    ok(api.post("parents", document), 201)
+    responses = at_once(
+        [
+            lambda: api.post("parents", {**document, "name": "Still Here"}),
+            lambda: api.delete("parents", document["externalId"]),
+        ]
+        * 6
+    )
+
+    assert statuses(responses) == [200]
+    read = ok(api.get("parents", document["externalId"]))
+    assert read["name"] == "Still Here"
+    restored = ok(api.post("parents", {**document, "name": "Still Here"}))
+    assert restored["status"] == ("unchanged" if read["active"] else "updated")
+
+
+def test_failing_documents_at_once_leave_no_binding(api, tables):
+    document = student(parents=["PAR-nobody"])
+    responses = at_once([lambda: api.post("students", document)] * 10)
+
+    assert statuses(responses) == [422]
+    assert not tables.one("SELECT count(*) FROM school_sync_binding WHERE external_id = %s", document["externalId"])
+
+
+def test_each_of_many_requests_is_logged_once(api, admin):
+    """A request that Odoo runs again, having lost a race, is one exchange."""
+    document = parent()
+    responses = at_once([lambda n=n: api.post("parents", {**document, "name": f"Name {n % 3}"}) for n in range(20)])
+
+    for response in responses:
+        assert admin.log_of(response, "http_status")["http_status"] == response.status_code
+
+
+def test_matching_contact_is_taken_over_once(admin, tables):
+    """Two documents with one e-mail at the same moment: at most one of them gets the contact."""
+    source = admin.new_source(match_rule="email")
+    email = f"{unique('asha').lower()}@example.com"
+    contact_id = admin.create("res.partner", name="Asha Rao", email=email)
+    responses = at_once([lambda: source.api.post("parents", parent(email=email))] * 6)
+
+    assert statuses(responses) == [201]
+    assert tables.one("SELECT count(*) FROM school_parent WHERE partner_id = %s", contact_id) == 1

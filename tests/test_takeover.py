@@ -1,0 +1,192 @@
+"""Contacts that are in Odoo already: taken over by the rule of the source, and never by guessing."""
+
+import pytest
+from support import ok, parent, student, unique
+
+
+@pytest.fixture(scope="module")
+def by(admin):
+    """A source for each rule of taking over contacts."""
+    return {rule: admin.new_source(match_rule=rule) for rule in ("never", "email", "email_name", "reference")}
+
+
+@pytest.fixture
+def email():
+    return f"{unique('asha').lower()}@example.com"
+
+
+@pytest.fixture
+def contact(admin):
+    """Makes contacts."""
+
+    def make(**values):
+        return admin.create("res.partner", **{"name": "Asha Rao", **values})
+
+    return make
+
+
+def contact_of(admin, answer):
+    return admin.read_one(answer["model"], answer["id"], "partner_id")["partner_id"][0]
+
+
+def send(admin, source, document, entity="parents"):
+    """The contact behind ``document``, and what the answer warns of."""
+    response = source.api.post(entity, document)
+    answer = ok(response, 201)
+    return contact_of(admin, answer), " ".join(answer.get("warnings", ())), response
+
+
+def test_never(admin, by, contact, email):
+    there = contact(email=email, ref=email)
+    taken, warnings, _response = send(admin, by["never"], parent(externalId=email, email=email))
+
+    assert taken != there
+    assert "took over" not in warnings
+
+
+def test_by_email(admin, by, contact, email):
+    there = contact(email=email.upper(), name="Somebody Else", city="Pune")
+    document = parent(email=email, phone="+91 9876501234")
+    taken, warnings, response = send(admin, by["email"], document)
+
+    assert taken == there
+    assert "took over" in warnings and str(there) in warnings
+    held = admin.read_one("res.partner", there, "name", "phone", "city", "email")
+    assert (held["name"], held["phone"], held["city"]) == ("Asha Rao", "+91 9876501234", "Pune")
+    (line,) = admin.lines_of(response)
+    assert (line["status"], line["external_id"]) == ("created", document["externalId"])
+    assert "took over" in line["message"] and str(there) in line["message"]
+
+
+def test_by_email_what_has_no_email_is_made_anew(admin, by, contact):
+    there = contact(email=False)
+    taken, _warnings, _response = send(admin, by["email"], parent())
+
+    assert taken != there
+
+
+def test_by_email_and_name(admin, by, contact, email):
+    other, there = contact(email=email, name="Rohan Rao"), contact(email=email, name="ASHA rao")
+    taken, _warnings, _response = send(admin, by["email_name"], parent(email=email))
+
+    assert taken == there != other
+
+
+def test_by_email_and_name_another_name_is_another_person(admin, by, contact, email):
+    there = contact(email=email, name="Rohan Rao")
+    taken, _warnings, _response = send(admin, by["email_name"], parent(email=email))
+
+    assert taken != there
+
+
+@pytest.mark.parametrize("entity", ["parents", "students"])
+def test_by_reference(admin, by, contact, entity):
+    document = parent() if entity == "parents" else student()
+    there = contact(ref=document["externalId"], name="Somebody Else")
+    taken, warnings, _response = send(admin, by["reference"], document, entity)
+
+    assert taken == there
+    assert "took over" in warnings
+    assert admin.read_one("res.partner", there, "name")["name"] in ("Asha Rao", "Ravi Rao")
+
+
+@pytest.mark.parametrize("rule", ["email", "reference"])
+def test_two_that_match_are_not_guessed(admin, by, contact, email, rule):
+    document = parent(externalId=email, email=email)
+    there = {contact(email=email, ref=email), contact(email=email, ref=email)}
+    taken, warnings, response = send(admin, by[rule], document)
+
+    assert taken not in there
+    assert "guess" in warnings
+    (line,) = admin.lines_of(response)
+    assert "guess" in line["message"]
+
+
+def test_two_documents_with_the_email_of_a_family_are_not_guessed(admin, by, contact, email):
+    there = contact(email=email)
+    father, mother = parent(email=email, name="Rohan Rao"), parent(email=email)
+    body = ok(by["email"].api.post("parents", [father, mother]))
+
+    contacts = {contact_of(admin, item) for item in body["items"]}
+    assert len(contacts) == 2 and there not in contacts
+    assert all("guess" in " ".join(item["warnings"]) for item in body["items"])
+
+
+def test_second_document_with_the_email_of_a_family_is_not_merged_into_the_first(admin, by, email):
+    father, _warnings, _response = send(admin, by["email"], parent(email=email, name="Rohan Rao"))
+    mother, _warnings, _response = send(admin, by["email"], parent(email=email))
+
+    assert father != mother
+    assert admin.read_one("res.partner", father, "name")["name"] == "Rohan Rao"
+
+
+def test_companies_are_not_people(admin, by, contact, email):
+    there = contact(email=email, is_company=True, name="Rao & Sons")
+    taken, _warnings, _response = send(admin, by["email"], parent(email=email))
+
+    assert taken != there
+    assert admin.read_one("res.partner", there, "name")["name"] == "Rao & Sons"
+
+
+def test_contact_of_another_company_is_not_taken(admin, by, contact, email):
+    there = contact(email=email, company_id=admin.new_company())
+    taken, _warnings, _response = send(admin, by["email"], parent(email=email))
+
+    assert taken != there
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["first document", "later document"])
+def test_contact_of_staff_with_a_login_is_not_overwritten(admin, by, email, later):
+    """Whoever may change a colleague's e-mail may take over the account."""
+    user = admin.create("res.users", name="Asha Rao", login=email, email=email)
+    there = admin.read_one("res.users", user, "partner_id")["partner_id"][0]
+    document = parent(email=email, name="Asha Rao", phone="+91 9876501234")
+    response = by["email"].api.post("parents", document)
+    answer = ok(response, 201)
+    if later:
+        changes = {"name": "Evil Rao", "email": f"evil-{email}", "phone": "+91 9999999999", "relation": "Aunt"}
+        answer = ok(by["email"].api.post("parents", {**document, **changes}))
+
+    assert contact_of(admin, answer) == there
+    assert "staff" in " ".join(answer["warnings"])
+    held = admin.read_one("res.partner", there, "name", "email", "phone")
+    assert (held["name"], held["email"], held["phone"]) == ("Asha Rao", email, False)
+    if later:
+        assert admin.read_one("school.parent", answer["id"], "relation")["relation"] == "Aunt"
+
+
+@pytest.mark.parametrize("rule", ["email", "reference"])
+def test_administrator_cannot_be_renamed_through_the_api(admin, by, rule):
+    before = admin.read_one("res.partner", 3, "name", "email", "ref")
+    assert admin.read_one("res.users", 2, "partner_id")["partner_id"][0] == 3
+    document = parent(externalId=before["ref"] or unique(), email=before["email"] or "admin@example.com", name="Evil")
+    by[rule].api.post("parents", document)
+
+    assert admin.read_one("res.partner", 3, "name", "email", "ref") == before
+
+
+def test_parent_who_is_a_student_too_is_one_contact(admin, by):
+    """Two roles, one person: the reference says so."""
+    external_id = unique("BOTH")
+    admin.create("res.partner", name="Ravi Rao", ref=external_id)
+    as_student, _warnings, _response = send(admin, by["reference"], student(externalId=external_id), "students")
+    as_parent, _warnings, _response = send(admin, by["reference"], parent(externalId=external_id, name="Ravi Rao"))
+
+    assert as_student == as_parent
+
+
+def test_contact_that_was_taken_over_outlives_one_of_its_roles(admin, by):
+    external_id = unique("BOTH")
+    contact_id = admin.create("res.partner", name="Ravi Rao", ref=external_id)
+    ok(by["reference"].api.post("students", student(externalId=external_id)), 201)
+    ok(by["reference"].api.post("parents", parent(externalId=external_id, name="Ravi Rao")), 201)
+    ok(by["reference"].api.delete("students", external_id))
+
+    assert admin.read_one("res.partner", contact_id, "active")["active"]
+
+
+def test_archived_contact_is_not_taken(admin, by, contact, email):
+    there = contact(email=email, active=False)
+    taken, _warnings, _response = send(admin, by["email"], parent(email=email))
+
+    assert taken != there
