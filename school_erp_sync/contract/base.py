@@ -19,12 +19,17 @@ from pydantic_core import PydanticCustomError
 NAME_LENGTH = 255
 TEXT_LENGTH = 2000
 MOST_WARNINGS = 20
+MOST_NAMED = 5
 OLDEST_BIRTH = date(1900, 1, 1)
+OLDEST_MOMENT = datetime(1900, 1, 1, tzinfo=timezone.utc)
+NEWEST_MOMENT = datetime(2200, 1, 1, tzinfo=timezone.utc)
 
 # PostgreSQL cannot store NUL; the other control characters have no meaning in a name, a phone number or an address.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LINE_BREAK = re.compile(r"[\r\n\t\v\f\x85\u2028\u2029]")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}$")
 _ISO_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
+_URL = re.compile(r"https?://[^\s]+$")
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+$")
 
 
@@ -77,6 +82,24 @@ def _iso_datetime_text(value: Any) -> Any:
     )
 
 
+def _addressable(value: str) -> str:
+    if _LINE_BREAK.search(value) or value in (".", ".."):
+        raise PydanticCustomError(
+            "not_addressable", "must not be a dot or hold a line break: no address could name such a record"
+        )
+    return value
+
+
+def _moment(value: datetime) -> datetime:
+    try:
+        moment = value.astimezone(timezone.utc)
+    except OverflowError:
+        moment = None
+    if moment is None or not OLDEST_MOMENT <= moment < NEWEST_MOMENT:
+        raise PydanticCustomError("out_of_range", "must lie between the years 1900 and 2200; check the year")
+    return value
+
+
 def _email(value: str) -> str:
     if not _EMAIL.match(value):
         raise PydanticCustomError("invalid_email", "is not one e-mail address; send a single name@domain")
@@ -92,15 +115,27 @@ def _birth_date(value: date) -> date:
     return value
 
 
+def _url(value: str) -> str:
+    if not _URL.match(value):
+        raise PydanticCustomError("bad_format", "must be a link that begins with http:// or https://")
+    return value
+
+
 _Plain = AfterValidator(_without_control_characters)
-ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH, strip_whitespace=True), _Plain]
+ExternalId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=NAME_LENGTH, strip_whitespace=True),
+    _Plain,
+    AfterValidator(_addressable),
+]
 Name = Annotated[str, StringConstraints(max_length=NAME_LENGTH, strip_whitespace=True), _Plain]
 RequiredName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH, strip_whitespace=True), _Plain]
 Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH, strip_whitespace=True), _Plain]
 Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), _Plain, AfterValidator(_email)]
+Url = Annotated[str, StringConstraints(max_length=TEXT_LENGTH, strip_whitespace=True), _Plain, AfterValidator(_url)]
 Date = Annotated[date, BeforeValidator(_iso_date_text)]
 BirthDate = Annotated[date, BeforeValidator(_iso_date_text), AfterValidator(_birth_date)]
-DateTime = Annotated[AwareDatetime, BeforeValidator(_iso_datetime_text)]
+DateTime = Annotated[AwareDatetime, BeforeValidator(_iso_datetime_text), AfterValidator(_moment)]
 
 
 class Payload(BaseModel):
@@ -124,6 +159,8 @@ _SENTENCES = {
     "string_too_long": ("too_long", "is longer than {max_length} characters"),
     "int_type": ("wrong_type", "must be a whole number"),
     "int_parsing": ("wrong_type", "must be a whole number"),
+    "int_parsing_size": ("out_of_range", "has too many digits"),
+    "finite_number": ("out_of_range", "must be a number that can be counted to"),
     "int_from_float": ("wrong_type", "must be a whole number"),
     "bool_type": ("wrong_type", "must be true or false"),
     "bool_parsing": ("wrong_type", "must be true or false"),
@@ -131,7 +168,6 @@ _SENTENCES = {
     "model_type": ("wrong_type", "must be an object"),
     "model_attributes_type": ("wrong_type", "must be an object"),
     "dict_type": ("wrong_type", "must be an object"),
-    "string_pattern_mismatch": ("bad_format", "does not have the form {pattern}"),
     "literal_error": ("unknown_word", "must be one of {expected}"),
     "too_short": ("required", "must have at least {min_length} entries"),
     "greater_than": ("out_of_range", "must be more than {gt}"),
@@ -250,9 +286,11 @@ def read_all(payload: type[Document], raws: Sequence[Any]) -> list[Reading]:
             places.setdefault(reading.document["externalId"], []).append(index)
     for external_id, indexes in places.items():
         if len(indexes) > 1:
+            named = ", ".join(map(str, indexes[:MOST_NAMED]))
+            more = f" and {len(indexes) - MOST_NAMED} more" if len(indexes) > MOST_NAMED else ""
             detail = (
-                f"externalId {external_id!r} stands more than once in this request, at items "
-                f"{', '.join(map(str, indexes))}; send each record once"
+                f"externalId {external_id!r} stands more than once in this request, at items {named}{more}; "
+                "send each record once"
             )
             for index in indexes:
                 readings[index].errors.append(FieldError("/externalId", "duplicate_external_id", detail))

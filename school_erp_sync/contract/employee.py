@@ -32,7 +32,9 @@ class EmployeeDocument(Payload):
     ]
     deleted: Annotated[
         bool,
-        Field(description="True once, when the employee was deleted or is no longer meant for this source: a tombstone."),
+        Field(
+            description="True once, when the employee was deleted or is no longer meant for this source: a tombstone."
+        ),
     ]
     active: Annotated[bool, Field(description="False for an employee who is archived, and in a tombstone.")]
     name: Annotated[str | None, Field(description="The whole name, as Odoo has it.")]
@@ -65,9 +67,9 @@ class TeacherStatus(Payload):
     teacher_id: Annotated[Name | None, Field(description="What the source calls the teacher.")] = None
     message: Annotated[Text | None, Field(description="Why it was refused, in words for people.")] = None
     code: Annotated[Name | None, Field(description="Why it was refused, in a word that stays the same.")] = None
-    synced_at: Annotated[DateTime | None, Field(description="When it happened; orders answers that overtake each other.")] = (
-        None
-    )
+    synced_at: Annotated[
+        DateTime | None, Field(description="When it happened; orders answers that overtake each other.")
+    ] = None
 
     @model_validator(mode="after")
     def _check_identity(self) -> "TeacherStatus":

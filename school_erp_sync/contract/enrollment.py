@@ -21,10 +21,10 @@ ENROLLMENT_WORDS = {
 class EnrollmentDocument(Document):
     """An enrollment from ``startDate`` until the day before ``endDate``.
 
-    ``endDate`` is the day after the last attendance, as PowerSchool's exit_date: an enrollment that ends on a day and one
-    that starts on it follow each other. Without it, the enrollment goes on. ``gradeLevel`` and ``classId`` are two names
-    of the same thing, and each is given back whichever was sent. Without ``course`` it is the enrollment in the school
-    itself; without ``school``, the one that the source belongs to.
+    ``endDate`` is the day after the last attendance, as PowerSchool's exit_date: an enrollment that ends on a day and
+    one that starts on it follow each other. Without it, the enrollment goes on. ``gradeLevel`` and ``classId`` are two
+    names of the same thing, and both are given back whichever was sent. Without ``course`` it is the enrollment in the
+    school itself; without ``school``, in the one that the source belongs to.
     """
 
     student_external_id: ExternalId

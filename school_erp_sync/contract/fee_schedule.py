@@ -3,13 +3,20 @@
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from .base import Date, Document, ExternalId, Name, Payload, RequiredName
+from .base import Date, Document, ExternalId, Name, Payload, RequiredName, Url
 from .money import Money, raise_all, total
 
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-Url = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s]+$")]
+
+def _currency_code(value: str) -> str:
+    if not (len(value) == 3 and value.isascii() and value.isupper() and value.isalpha()):
+        raise PydanticCustomError("bad_format", "must be a code of three capital letters (ISO 4217), such as USD")
+    return value
+
+
+Currency = Annotated[str, AfterValidator(_currency_code)]
 
 
 class Head(Payload):

@@ -53,7 +53,7 @@ def _grade_level(value: Any) -> str | int:
     if not value:
         raise PydanticCustomError("required", "must not be empty")
     if len(value) > NAME_LENGTH:
-        raise PydanticCustomError("too_long", f"is longer than {NAME_LENGTH} characters")
+        raise PydanticCustomError("string_too_long", "is too long", {"max_length": NAME_LENGTH})
     if _CONTROL.search(value):
         raise PydanticCustomError("control_character", "contains a control character; remove it")
     return value

@@ -13,8 +13,8 @@ ROSTER_EVENTS = {"roster.assignment.requested": (), "roster.assignment.completed
 class RosterAssignmentDocument(Document):
     """The class, section and roll number of a student from ``start`` on: asked for, or given.
 
-    It has no externalId of its own: student, class and start make it, as ``<student>/<class>/<start>`` (a slash inside one
-    of them is written ``~1``, a tilde ``~0``). A source that has one may send it.
+    It has no externalId of its own: student, class and start make it, as ``<student>/<class>/<start>`` (a slash inside
+    one of them is written ``~1``, a tilde ``~0``). A source that has one may send it.
     """
 
     external_id: ExternalId | None = None
@@ -32,6 +32,6 @@ class RosterAssignmentDocument(Document):
         external_id = pointer(self.student_external_id, self.class_id, self.start.isoformat())[1:]
         if len(external_id) > NAME_LENGTH:
             raise PydanticCustomError(
-                "too_long", "studentExternalId and classId are too long to be an identity; send an externalId"
+                "identity_too_long", "studentExternalId and classId are too long to be an identity; send an externalId"
             )
         return self.model_copy(update={"external_id": external_id})

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .base import BirthDate, Document, Name, Payload, RequiredName, Text
+from .base import BirthDate, Document, Name, Payload, RequiredName, Text, Url
 from .link import Links, check_named_once
 
 _Names = Annotated[list[RequiredName], Field(max_length=100)]
@@ -57,7 +57,7 @@ class StudentDocument(Document):
     religion: Name | None = None
     caste_community: Name | None = None
     languages: _Names | None = None
-    photo_url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s]+$")] | None = None
+    photo_url: Url | None = None
     health: Health | None = None
     emergency: Emergency | None = None
     address: Address | None = None

@@ -1,5 +1,6 @@
 """HTTP on its way in and out: key → user → source, body → JSON, every error → one envelope."""
 
+import contextlib
 import json
 import logging
 import time
@@ -13,7 +14,7 @@ from odoo import api
 from odoo.http import Dispatcher, Response
 
 from ..models.school_sync_source import KEY_SCOPE
-from .problem import Problem, problem_of
+from .problem import HEADERS, Problem, problem_of
 
 _logger = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 class SchoolSyncDispatcher(Dispatcher):
     """Serves routes of type ``school_sync``.
 
-    A route gets the ``source`` that asks and returns a response. With ``sync_payload=True`` it gets the parsed body as
-    ``payload``; with ``sync_public=True`` it gets neither and asks for no key.
+    A route gets the ``source`` that asks, reads the body with :meth:`read_payload` if it wants one, and returns a
+    response. With ``sync_public=True`` it gets no source and asks for no key. ``sync_allow`` is its ``Allow`` header.
     """
 
     routing_type = "school_sync"
@@ -51,17 +52,14 @@ class SchoolSyncDispatcher(Dispatcher):
     def dispatch(self, endpoint, args):
         request, method = self.request, self.request.httprequest.method
         if method == "OPTIONS":
-            return Response(status=204, headers={"Allow": ", ".join(endpoint.routing["methods"] or ())})
+            allow = endpoint.routing.get("sync_allow", "OPTIONS")
+            return Response(status=204, headers={**HEADERS, "Allow": allow, "X-Request-Id": self.request_id})
         request.params = dict(args)
         if not endpoint.routing.get("sync_public"):
-            try:
-                self.source = request.params["source"] = self._authenticate()
-                self._authorize()
-            except Problem:
-                self._drain()
-                raise
-            if endpoint.routing.get("sync_payload"):
-                request.params["payload"] = self._read_payload()
+            self.source = request.params["source"] = self._authenticate()
+            self._authorize()
+            if "\0" in request.httprequest.path:
+                raise Problem(404, "not-found", "There is no such path.")
         response = request.registry["ir.http"]._dispatch(endpoint)
         response.headers["X-Request-Id"] = self.request_id
         if self.source and method not in _SAFE_METHODS:
@@ -73,6 +71,8 @@ class SchoolSyncDispatcher(Dispatcher):
 
         Called once a request, after the last retry.
         """
+        if not self.body:
+            self._drain()
         response = problem_of(exc, self.request_id).answer(self.request_id, self.request.httprequest.path)
         if self.source and self.request.httprequest.method not in _SAFE_METHODS:
             self.reports = ()
@@ -98,7 +98,7 @@ class SchoolSyncDispatcher(Dispatcher):
         kind, _space, key = headers.get("Authorization", "").partition(" ")
         key = key.strip() if kind.lower() == "bearer" else headers.get("X-API-Key", "").strip()
         challenge = {"WWW-Authenticate": 'Bearer realm="school_erp_sync"'}
-        if not key:
+        if not key or "\0" in key:
             raise Problem(
                 401, "unauthorized", "Send the API key as Authorization: Bearer <key> or X-API-Key.", headers=challenge
             )
@@ -126,11 +126,11 @@ class SchoolSyncDispatcher(Dispatcher):
     # What is sent
     # ------------------------------------------------------------------
 
-    def _read_payload(self):
+    def read_payload(self):
+        """:return: the body as parsed JSON, an object or an array; :raises Problem: 400, 413 or 415 where it is none"""
         httprequest, limit = self.request.httprequest, self.source.max_mebibytes * MEBIBYTE
         media_type = httprequest.mimetype
         if not (media_type == "application/json" or media_type.endswith("+json")):
-            self._drain()
             raise Problem(
                 415,
                 "unsupported-media-type",
@@ -138,23 +138,24 @@ class SchoolSyncDispatcher(Dispatcher):
                 headers={"Accept-Post": "application/json"},
             )
         if httprequest.headers.get("Content-Encoding", "identity").lower() != "identity":
-            self._drain()
             raise Problem(415, "unsupported-media-type", "Content-Encoding is not supported; send the JSON plain.")
-        httprequest.max_content_length = limit
+        # One byte more than allowed: a body in chunks is cut there, not refused.
+        httprequest.max_content_length = limit + 1
         too_large = Problem(
             413, "too-large", f"The request is larger than {self.source.max_mebibytes} MiB; send smaller batches."
         )
         if (httprequest.content_length or 0) > limit:
-            self._drain()
             raise too_large
         try:
-            self.body = httprequest.get_data(cache=True)
+            body = httprequest.get_data(cache=True)
         except RequestEntityTooLarge as exc:
-            self._drain()
             raise too_large from exc
         except ClientDisconnected as exc:
             raise Problem(400, "malformed-json", "The request ended before its body did.") from exc
-        return self._parse(self.body)
+        if len(body) > limit:
+            raise too_large
+        self.body = body
+        return self._parse(body)
 
     def _parse(self, body):
         if not body.strip():
@@ -176,11 +177,17 @@ class SchoolSyncDispatcher(Dispatcher):
     def _drain(self):
         """Read what the client still sends, up to a limit: an answer before that is lost with the connection."""
         # Odoo shows neither the stream nor the WSGI input of a request.
-        stream = self.request.httprequest._HTTPRequest__wrapped.environ["wsgi.input"]
-        left = min(self.request.httprequest.content_length or 0, MOST_DRAINED)
+        environ = self.request.httprequest._HTTPRequest__wrapped.environ
+        chunked = environ.get("wsgi.input_terminated")
+        left = min(MOST_DRAINED, MOST_DRAINED if chunked else self.request.httprequest.content_length or 0)
         deadline = time.monotonic() + DRAIN_SECONDS
-        while left > 0 and time.monotonic() < deadline and (chunk := stream.read(min(left, MEBIBYTE))):
-            left -= len(chunk)
+        # An OSError here says that the client is gone, and needs no answer.
+        with contextlib.suppress(OSError):
+            while left > 0 and time.monotonic() < deadline:
+                chunk = environ["wsgi.input"].read(min(left, MEBIBYTE))
+                if not chunk:
+                    break
+                left -= len(chunk)
 
     # ------------------------------------------------------------------
     # What is remembered
@@ -194,7 +201,7 @@ class SchoolSyncDispatcher(Dispatcher):
             {
                 "request_id": self.request_id,
                 "method": httprequest.method,
-                "path": httprequest.full_path.rstrip("?")[:2000],
+                "path": httprequest.full_path.rstrip("?")[:2000].replace("\0", "\N{SYMBOL FOR NULL}"),
                 "entity": self.entity,
                 "http_status": response.status_code,
                 "message": json.loads(answer).get("detail") if response.status_code >= 400 else None,

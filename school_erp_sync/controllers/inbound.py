@@ -27,22 +27,32 @@ _OWN_PATHS = {"health": "GET, HEAD, OPTIONS", "sync": "POST, OPTIONS"}
 _DOCUMENT_METHODS = "GET, HEAD, DELETE, OPTIONS"
 
 
-def sync_route(path, *methods, **routing):
-    """An Odoo route of ours: stateless, served by the dispatcher of this addon, which asks for the key."""
-    readonly = not {"POST", "DELETE"} & set(methods)
+def sync_route(path, *methods, allow=None, public=False):
+    """An Odoo route of ours: stateless, served by the dispatcher of this addon, which asks for the key.
+
+    :param allow: the methods of the whole path, for the ``Allow`` header
+    :param public: whether it is served without a key
+    """
     return http.route(
-        path, type="school_sync", auth="none", methods=methods or None, readonly=readonly, save_session=False, **routing
+        path,
+        type="school_sync",
+        auth="none",
+        methods=methods or None,
+        readonly=not {"POST", "DELETE"} & set(methods),
+        save_session=False,
+        sync_allow=allow,
+        sync_public=public,
     )
 
 
 class SchoolSyncController(http.Controller):
-    @sync_route("/api/health", "GET", sync_public=True)
+    @sync_route("/api/health", "GET", allow=_OWN_PATHS["health"], public=True)
     def health(self):
         """Whether the database answers, and which version of the addon serves; for load balancers, without a key."""
         request.env.cr.execute("SELECT 1")
         return json_response({"status": "ok", "version": Manifest.for_addon("school_erp_sync").version}, 200)
 
-    @sync_route("/api/<string:entity>", "GET")
+    @sync_route("/api/<string:entity>", "GET", allow=_COLLECTION_METHODS)
     def read_page(self, source, entity):
         """A page of documents, in a stable order."""
         self._check_entity(source, entity)
@@ -59,13 +69,14 @@ class SchoolSyncController(http.Controller):
             raise bad_option("cursor", "was not made by this list; leave it out to start from the beginning") from exc
         return json_response({"items": items, "nextCursor": cursor}, 200)
 
-    @sync_route("/api/<string:entity>", "POST", sync_payload=True)
-    def upsert(self, source, entity, payload):
+    @sync_route("/api/<string:entity>", "POST", allow=_COLLECTION_METHODS)
+    def upsert(self, source, entity):
         """Create or update a document, or a batch of them."""
         self._check_entity(source, entity)
         options = Options({"atomic"})
         atomic = options.choice("atomic", {"true": True, "false": False}, default="false")
         options.check()
+        payload = request.dispatcher.read_payload()
         single = isinstance(payload, dict)
         report = engine.run(source, entity, [payload] if single else payload, atomic=atomic)
         request.dispatcher.reports = (report,)
@@ -73,19 +84,20 @@ class SchoolSyncController(http.Controller):
             return _answer_one(report.items[0], report.model, entity)
         return _answer_batch(report)
 
-    @sync_route("/api/sync", "POST", sync_payload=True)
-    def upsert_bundle(self, source, payload):
+    @sync_route("/api/sync", "POST", allow=_OWN_PATHS["sync"])
+    def upsert_bundle(self, source):
         """Create or update documents of several entities, which may refer to each other: a family in one call."""
         options = Options({"atomic"})
         atomic = options.choice("atomic", {"true": True, "false": False}, default="false")
         options.check()
         request.dispatcher.entity = "sync"
+        payload = request.dispatcher.read_payload()
         _check_bundle(source, payload)
         reports = engine.run_bundle(source, payload, atomic=atomic)
         request.dispatcher.reports = tuple(reports.values())
         return _answer_bundle(reports)
 
-    @sync_route("/api/<string:entity>/<path:external_id>", "GET")
+    @sync_route("/api/<string:entity>/<everything:external_id>", "GET", allow=_DOCUMENT_METHODS)
     def read_one(self, source, entity, external_id):
         """One document."""
         self._check_entity(source, entity)
@@ -95,7 +107,7 @@ class SchoolSyncController(http.Controller):
             raise _unknown(entity, external_id)
         return json_response(document, 200, {"ETag": f'"{document["version"]}"'})
 
-    @sync_route("/api/<string:entity>/<path:external_id>", "DELETE")
+    @sync_route("/api/<string:entity>/<everything:external_id>", "DELETE", allow=_DOCUMENT_METHODS)
     def archive(self, source, entity, external_id):
         """Archive the record behind a document. What refers to it keeps it; sending the document again restores it."""
         self._check_entity(source, entity)
@@ -107,7 +119,7 @@ class SchoolSyncController(http.Controller):
         request.dispatcher.reports = (Report(model, [item]),)
         return _answer_one(item, model, entity)
 
-    @sync_route(["/api", "/api/<path:path>"])
+    @sync_route(["/api", "/api/<everything:path>"])
     def elsewhere(self, source, path=""):
         """Every other path below /api, and every other method."""
         entity, _slash, external_id = path.partition("/")
@@ -129,6 +141,11 @@ class Options:
     def __init__(self, known: set[str]):
         self._args = request.httprequest.args
         self._errors = [
+            _option_error(name, "stands more than once; send it once")
+            for name in self._args
+            if len(self._args.getlist(name)) > 1
+        ]
+        self._errors += [
             _option_error(name, "is not an option here" + (f"; there are {', '.join(sorted(known))}" if known else ""))
             for name in self._args
             if name not in known
@@ -161,7 +178,8 @@ class Options:
             moment = datetime.fromisoformat(text.replace("Z", "+00:00").replace(" ", "+"))
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo is None:
+        # Within a day of the first and the last year there are zones in which they are not years at all.
+        if moment is None or moment.tzinfo is None or not 1 < moment.year < 9999:
             self._errors.append(_option_error(name, "must be a time with a zone, such as 2025-05-03T10:12:44Z"))
         return moment
 

@@ -90,6 +90,8 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
         case UserError():
             return Problem(422, "refused", f"Odoo refuses this: {exc}")
         case ConcurrencyError() | psycopg2.OperationalError():
+            _logger.warning("request %s gave up: %s", request_id, type(exc).__qualname__)
+            exc.loglevel = logging.DEBUG
             return Problem(
                 503,
                 "busy",

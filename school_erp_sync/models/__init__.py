@@ -1,3 +1,4 @@
+from . import ir_http
 from . import school_sync_mixin
 from . import school_person_mixin
 from . import school_tag

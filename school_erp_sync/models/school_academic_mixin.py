@@ -10,7 +10,7 @@ from ..sync.merge import value_at
 
 
 class SchoolAcademicMixin(models.AbstractModel):
-    """A record of a school's year, whose documents name grades and the like by code, and states by the field's words."""
+    """A record of a school's year. Its documents name grades and the like by code, and states in the field's words."""
 
     _name = "school.academic.mixin"
     _inherit = ["school.sync.mixin"]

@@ -19,14 +19,15 @@ _PERIOD_FIELDS = ("student_id", "school", "course_id", "date_start", "date_end",
 class SchoolEnrollment(models.Model):
     """A student's place in a grade, or in one course, from ``date_start`` until the day before ``date_end``.
 
-    The end is the day after the last attendance, as PowerSchool's exit_date: an enrollment that ends on a day and one that
-    starts on it follow each other.
+    The end is the day after the last attendance, as PowerSchool's exit_date: an enrollment that ends on a day and one
+    that starts on it follow each other.
     """
 
     _name = "school.enrollment"
     _inherit = ["school.academic.mixin"]
     _description = "Enrollment"
     _order = "date_start desc, id desc"
+    _rec_names_search = ["student_id.name", "roll_number"]
 
     _sync_entity = "enrollments"
     _sync_document = EnrollmentDocument
@@ -42,11 +43,17 @@ class SchoolEnrollment(models.Model):
     _sync_words = {"state": meanings(ENROLLMENT_WORDS)}
 
     student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
-    academic_year_id = fields.Many2one("school.academic.year", required=True, index=True, check_company=True)
-    grade_id = fields.Many2one("school.grade", index="btree_not_null", check_company=True)
-    section_id = fields.Many2one("school.section", index="btree_not_null", check_company=True)
+    academic_year_id = fields.Many2one(
+        "school.academic.year", required=True, index=True, ondelete="restrict", check_company=True
+    )
+    grade_id = fields.Many2one("school.grade", index="btree_not_null", ondelete="restrict", check_company=True)
+    section_id = fields.Many2one("school.section", index="btree_not_null", ondelete="restrict", check_company=True)
     course_id = fields.Many2one(
-        "school.course", check_company=True, help="Empty: the enrollment in the school itself, not in one course of it."
+        "school.course",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        help="Empty: the enrollment in the school itself, not in one course of it.",
     )
     school = fields.Char("Campus", help="The school's code at the source. Empty: the one school of the company.")
     date_start = fields.Date("First Day", required=True)
@@ -109,8 +116,8 @@ class SchoolEnrollment(models.Model):
             enrollment, other = self.browse(rows[0])
             raise ValidationError(
                 _(
-                    "%(enrollment)s (%(period)s) overlaps with another active enrollment: %(other)s (%(other_period)s). "
-                    "End one of them first.",
+                    "%(enrollment)s (%(period)s) overlaps with another active enrollment: "
+                    "%(other)s (%(other_period)s). End one of them first.",
                     enrollment=enrollment.display_name,
                     period=enrollment._format_period(),
                     other=other.display_name,
@@ -169,7 +176,8 @@ class SchoolEnrollment(models.Model):
                 item.fail(
                     "/endDate",
                     "end_before_start",
-                    f"endDate {period.end} is not after startDate {period.start}: it is the day after the last attendance",
+                    f"endDate {period.end} is not after startDate {period.start}: "
+                    "it is the day after the last attendance",
                 )
             elif period.owner:
                 planned.append((item, period))
@@ -184,7 +192,7 @@ class SchoolEnrollment(models.Model):
 
     @api.model
     def _sync_planned_period(self, item: Item, record) -> Period:
-        """The period of ``item`` once it is applied; owned by the student, school and course, or by None if inactive."""
+        """The period of ``item`` once it is applied, owned by student, school and course; by None if it is inactive."""
 
         def planned(name: str) -> Any:
             return item.values[name] if name in item.values else record[name]

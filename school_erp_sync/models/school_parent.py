@@ -13,6 +13,7 @@ class SchoolParent(models.Model):
 
     _sync_entity = "parents"
     _sync_document = ParentDocument
+    _sync_raced = True
     _sync_name_path = "name"
     _sync_phone_paths = ("phone",)
     _sync_fields = {

@@ -19,6 +19,7 @@ LINK_FIELDS = {
     "end": "date_end",
 }
 
+_OTHER_PATH = {"parents": "students", "students": "parents"}
 _OTHER_SIDE = {"student_id": ("parent_id", "parents"), "parent_id": ("student_id", "students")}
 
 
@@ -80,6 +81,14 @@ class SchoolParentLink(models.Model):
             said = link.relation_shown
             link.relation = said if said != link.parent_id.relation else False
 
+    def unlink(self):
+        # A person whose guardians change has changed: whoever asks for what changed since yesterday wants to know.
+        students, parents = self.student_id, self.parent_id
+        result = super().unlink()
+        students._touch()
+        parents._touch()
+        return result
+
     @api.model
     def _sync_replace(self, source, side: str, path: str, items: list[Item]) -> None:
         """Make the links of each item's record what its document says at ``path``.
@@ -97,13 +106,16 @@ class SchoolParentLink(models.Model):
             for item in items
             for link in item.decision.document.get(path) or ()
         }
-        gone = self.browse()
+        gone, touched = self.browse(), self.browse()
         for link in self.search([(side, "in", [item.res_id for item in items])]):
             values = wanted.pop((link[side].id, link[other_side].id), None)
             if values is None:
                 gone |= link if link.source_id == source else self.browse()
             elif changed := {name: value for name, value in values.items() if (link[name] or False) != value}:
                 link.write(changed)
+                touched |= link
+        # The other end's last document no longer says how it is: what it says next is to be compared anew.
+        source._forget_said(entity, (gone | touched)[other_side].ids, _OTHER_PATH[path])
         gone.unlink()
         self.create(
             [
@@ -138,11 +150,15 @@ class SchoolParentLink(models.Model):
 
     @api.model
     def _sync_same(self, said: list[dict[str, Any]], now: list[dict[str, Any]]) -> bool:
-        """Whether the links ``now`` hold what ``said`` says of them; flags that it does not speak of do not matter."""
-        held = {link["externalId"]: link for link in now or ()}
-        return {link["externalId"] for link in said} == held.keys() and all(
-            (held[link["externalId"]].get(key) or None) == (link[key] or None)
-            for link in said
-            for key in LINK_FIELDS
-            if key in link
-        )
+        """Whether the links ``now`` are what ``said`` says of them, and no more."""
+        return self._essence(said) == self._essence(now)
+
+    @api.model
+    def _essence(self, links: list[dict[str, Any]] | None) -> dict[str, dict[str, Any]]:
+        """What ``links`` say, by externalId, without what goes without saying."""
+        return {
+            link["externalId"]: {
+                key: link[key] for key in LINK_FIELDS if link.get(key) and not (key == "priority" and link[key] == 1)
+            }
+            for link in links or ()
+        }

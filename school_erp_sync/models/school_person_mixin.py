@@ -4,7 +4,7 @@ import phonenumbers
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import email_normalize
+from odoo.tools import SQL, email_normalize
 
 from ..sync.item import Item
 from ..sync.merge import value_at
@@ -198,4 +198,20 @@ class SchoolPersonMixin(models.AbstractModel):
 
     @api.model
     def _sync_changed_since(self, since) -> Domain:
-        return super()._sync_changed_since(since) | Domain("partner_id.write_date", ">=", since)
+        return (
+            super()._sync_changed_since(since)
+            | Domain("partner_id.write_date", ">=", since)
+            | Domain("link_ids.write_date", ">=", since)
+        )
+
+    def _touch(self) -> None:
+        """Count these records as changed now."""
+        # Raw SQL: nothing of the record changes but the time.
+        self.env.cr.execute(
+            SQL(
+                "UPDATE %s SET write_date = now() AT TIME ZONE 'UTC' WHERE id = ANY(%s)",
+                SQL.identifier(self._table),
+                self.ids,
+            )
+        )
+        self.invalidate_recordset(["write_date"], flush=False)

@@ -16,6 +16,7 @@ class SchoolRosterAssignment(models.Model):
     _inherit = ["school.academic.mixin"]
     _description = "Roster Assignment"
     _order = "date_start desc, id desc"
+    _rec_names_search = ["student_id.name", "roll_number"]
 
     _sync_entity = "roster-assignments"
     _sync_document = RosterAssignmentDocument
@@ -26,8 +27,10 @@ class SchoolRosterAssignment(models.Model):
     _sync_words = {"event": meanings(ROSTER_EVENTS)}
 
     student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
-    grade_id = fields.Many2one("school.grade", string="Class", required=True, check_company=True)
-    section_id = fields.Many2one("school.section", check_company=True)
+    grade_id = fields.Many2one(
+        "school.grade", string="Class", required=True, index=True, ondelete="restrict", check_company=True
+    )
+    section_id = fields.Many2one("school.section", index="btree_not_null", ondelete="restrict", check_company=True)
     roll_number = fields.Char()
     date_start = fields.Date("From", required=True)
     event = fields.Selection([(_REQUESTED, "Requested"), (_COMPLETED, "Completed")], required=True, default=_COMPLETED)
@@ -101,6 +104,8 @@ class SchoolRosterAssignment(models.Model):
         completed.student_id._claim()
         homeless = completed.filtered(lambda assignment: not assignment._fits())
         enrollment_ids = homeless._find_enrollments()
+        # All at once, what checking the companies of each would fetch one by one.
+        self.env["school.enrollment"].browse(enrollment_ids.values()).fetch(["company_id"])
         for assignment in homeless:
             assignment.enrollment_id = enrollment_ids.get(assignment.id, False)
         counting = completed._filter_counting()

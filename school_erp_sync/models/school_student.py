@@ -25,6 +25,7 @@ class SchoolStudent(models.Model):
     _sync_entity = "students"
     _sync_document = StudentDocument
     _sync_after = ("parents",)
+    _sync_raced = True
     _sync_name_path = "fullName"
     _sync_phone_paths = ("emergency.phone",)
     _sync_fields = {

@@ -13,11 +13,8 @@ class SchoolStudent(models.Model):
     application_count = fields.Integer(compute="_compute_application_count")
     enrollment_ids = fields.One2many("school.enrollment", "student_id", string="Enrollments")
     enrollment_count = fields.Integer(compute="_compute_enrollment_count")
-    current_enrollment_id = fields.Many2one(
-        "school.enrollment", string="Enrolled In", compute="_compute_current_enrollment"
-    )
-    current_grade_id = fields.Many2one(related="current_enrollment_id.grade_id")
-    current_section_id = fields.Many2one(related="current_enrollment_id.section_id")
+    current_grade_id = fields.Many2one("school.grade", compute="_compute_current_place")
+    current_section_id = fields.Many2one("school.section", compute="_compute_current_place")
 
     @api.depends("application_ids")
     def _compute_application_count(self):
@@ -30,16 +27,23 @@ class SchoolStudent(models.Model):
             student.enrollment_count = len(student.enrollment_ids)
 
     @api.depends(
-        "enrollment_ids.state", "enrollment_ids.course_id", "enrollment_ids.date_start", "enrollment_ids.date_end"
+        "enrollment_ids.state",
+        "enrollment_ids.course_id",
+        "enrollment_ids.grade_id",
+        "enrollment_ids.section_id",
+        "enrollment_ids.date_start",
+        "enrollment_ids.date_end",
     )
-    def _compute_current_enrollment(self):
+    def _compute_current_place(self):
         today = fields.Date.context_today(self)
         for student in self:
-            student.current_enrollment_id = student.enrollment_ids.filtered(
+            current = student.enrollment_ids.filtered(
                 lambda enrollment: (
                     enrollment.state == "active" and not enrollment.course_id and enrollment._covers(today)
                 )
             )[:1]
+            student.current_grade_id = current.grade_id
+            student.current_section_id = current.section_id
 
     def action_open_applications(self):
         """:return: the action that shows what these students applied for"""
@@ -81,4 +85,4 @@ class SchoolStudent(models.Model):
     @api.model
     def _sync_applied(self, source, items: list[Item]) -> None:
         super()._sync_applied(source, items)
-        self.env["school.application"]._sync_student_arrived(source, {item.external_id: item.res_id for item in items})
+        self.env["school.application"]._sync_students_arrived(source, {item.external_id: item.res_id for item in items})

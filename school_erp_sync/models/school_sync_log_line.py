@@ -26,6 +26,8 @@ class SchoolSyncLogLine(models.Model):
             ("conflict", "Conflict"),
             ("failed", "Failed"),
             ("rolledBack", "Rolled Back"),
+            ("synced", "Synced"),
+            ("refused", "Refused"),
         ],
         required=True,
         readonly=True,
@@ -34,6 +36,8 @@ class SchoolSyncLogLine(models.Model):
     res_id = fields.Many2oneReference("Record ID", model_field="res_model", readonly=True)
     message = fields.Text(readonly=True)
     document = fields.Text(readonly=True, groups="school_erp_sync.group_sync_manager")
+
+    _record_index = models.Index("(res_model, res_id) WHERE res_id IS NOT NULL")
 
     def action_open_record(self):
         """:return: the action that opens the record that the document became"""

@@ -3,8 +3,11 @@ from datetime import timedelta
 from graphlib import TopologicalSorter
 
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command, Domain
+from odoo.tools import SQL
+
+from ..sync.merge import digest
 
 KEY_SCOPE = "school_sync"
 
@@ -116,8 +119,7 @@ class SchoolSyncSource(models.Model):
             source.last_request_date = latest.get(source, False)
 
     def _compute_has_key(self):
-        # sudo: whether a key exists is told to managers of sources; the keys themselves are hashes that stay unread.
-        keys = self.env["res.users.apikeys"].sudo().search([("user_id", "in", self.sudo().user_id.ids)])
+        keys = self._get_keys()
         for source in self:
             source.has_key = source.sudo().user_id in keys.user_id
 
@@ -135,6 +137,7 @@ class SchoolSyncSource(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        self._check_user_choice(vals_list)
         for vals in vals_list:
             if not vals.get("user_id"):
                 company_id = vals.get("company_id") or self.env.company.id
@@ -142,6 +145,7 @@ class SchoolSyncSource(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
+        self._check_user_choice([vals])
         if "company_id" in vals and any(
             source.binding_count and source.company_id.id != vals["company_id"] for source in self
         ):
@@ -149,6 +153,16 @@ class SchoolSyncSource(models.Model):
                 _("Records of this source are bound to its school already. Make a new source for the other school.")
             )
         return super().write(vals)
+
+    def _check_user_choice(self, vals_list):
+        """Whoever chooses the user of a source can make a key that acts as that user.
+
+        :raises odoo.exceptions.AccessError: unless a system administrator chooses
+        """
+        if not self.env.is_system() and any(vals.get("user_id") for vals in vals_list):
+            raise AccessError(
+                _("Only a system administrator may choose the user of a source. Leave it empty, and one is made.")
+            )
 
     def action_generate_key(self):
         """Make an API key for the source's user.
@@ -169,9 +183,7 @@ class SchoolSyncSource(models.Model):
     def action_revoke_keys(self):
         """Make every key of the source's user worthless, at once."""
         self.check_access("write")
-        # sudo: managers of a source are not system users, who alone may touch the keys of others.
-        keys = self.env["res.users.apikeys"].sudo().search([("user_id", "in", self.sudo().user_id.ids)])
-        keys._remove()
+        self._get_keys()._remove()
         for source in self:
             source.message_post(body=_("All API keys were revoked."))
 
@@ -204,6 +216,15 @@ class SchoolSyncSource(models.Model):
         """
         source = self.search([("name", "=", name), ("company_id", "=", self.env.company.id)], limit=1)
         return (source or self.create({"name": name}))._generate_key()
+
+    def _get_keys(self):
+        """The keys of these sources; not the keys that their users may have for other purposes."""
+        # sudo: managers of a source are not system users, who alone may see and remove the keys of others.
+        return (
+            self.env["res.users.apikeys"]
+            .sudo()
+            .search([("user_id", "in", self.sudo().user_id.ids), ("scope", "=", KEY_SCOPE)])
+        )
 
     def _generate_key(self) -> str:
         self.check_access("write")
@@ -257,6 +278,43 @@ class SchoolSyncSource(models.Model):
     def _sync_model(self, entity: str):
         """:return: the model of ``entity``, in this source's environment; :raises KeyError: if there is none"""
         return self.env[self._sync_entities()[entity]]
+
+    def _forget_said(self, entity: str, res_ids: list[int], path: str) -> None:
+        """Take ``path`` out of the last documents of these records: by another way it has become something else."""
+        if not res_ids:
+            return
+        env = self.env
+        env.cr.execute(
+            SQL(
+                """
+                SELECT id, document FROM school_sync_binding
+                 WHERE source_id = %s AND entity = %s AND res_id = ANY(%s) AND jsonb_exists(document, %s)
+                 ORDER BY external_id COLLATE "C" FOR UPDATE
+                """,
+                self.id,
+                entity,
+                res_ids,
+                path,
+            ),
+            log_exceptions=False,
+        )
+        ids, digests = [], []
+        for binding_id, document in env.cr.fetchall():
+            ids.append(binding_id)
+            digests.append(digest({key: value for key, value in document.items() if key != path}))
+        env.cr.execute(
+            SQL(
+                """
+                UPDATE school_sync_binding b SET document = document - %s::text, digest = new.digest
+                  FROM unnest(%s::int[], %s::varchar[]) AS new(id, digest) WHERE b.id = new.id
+                """,
+                path,
+                ids,
+                digests,
+            ),
+            log_exceptions=False,
+        )
+        env["school.sync.binding"].invalidate_model(flush=False)
 
     def _get_invoice_journal(self):
         """:return: the journal of this source's invoices; empty where there is none"""

@@ -24,9 +24,13 @@ class Status(Enum):
     FAILED = "failed"
     ARCHIVED = "archived"
     ROLLED_BACK = "rolledBack"
+    SYNCED = "synced"
+    REFUSED = "refused"
 
 
-WENT_THROUGH = frozenset({Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.PARKED, Status.ARCHIVED})
+WENT_THROUGH = frozenset(
+    {Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.PARKED, Status.ARCHIVED, Status.SYNCED}
+)
 
 
 class Refused(UserError):

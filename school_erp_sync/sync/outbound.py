@@ -8,6 +8,10 @@ from typing import Any
 
 from odoo.fields import Domain
 
+from .plan import parse_time
+
+LONGEST_CURSOR = 200
+
 
 class BadCursor(ValueError):
     """The cursor of a list was not made by this server for this list."""
@@ -43,10 +47,10 @@ def read_page(
     if updated_since:
         since = updated_since.astimezone(timezone.utc).replace(tzinfo=None)
         of_record &= source._sync_model(entity)._sync_changed_since(since)
-    after = Domain("id", ">", _read_cursor(cursor, entity)) if cursor else Domain.TRUE
+    after = Domain("id", ">", read_cursor(cursor, entity)) if cursor else Domain.TRUE
     found = _bindings(source, entity, after, of_record, limit=limit + 1)
     page = found[:limit]
-    return _documents(source, entity, page), _make_cursor(entity, page[-1].id) if len(found) > limit else None
+    return _documents(source, entity, page), make_cursor(entity, page[-1].id) if len(found) > limit else None
 
 
 def _bindings(source, entity: str, of_binding: Domain, of_record: Domain, limit: int):
@@ -75,7 +79,7 @@ def _documents(source, entity: str, bindings) -> list[dict[str, Any]]:
         {
             "externalId": binding.external_id,
             **by_id[record.id],
-            "updatedAt": (binding.document or {}).get("updatedAt"),
+            "updatedAt": _updated_at(binding),
             "id": record.id,
             "model": record._name,
             "version": binding.version,
@@ -85,11 +89,22 @@ def _documents(source, entity: str, bindings) -> list[dict[str, Any]]:
     ]
 
 
-def _make_cursor(entity: str, binding_id: int) -> str:
+def _updated_at(binding) -> str | None:
+    """When the source last changed the record; in its own words, unless it said the same again later."""
+    said = (binding.document or {}).get("updatedAt")
+    moment = binding.source_updated_at
+    if not moment or (said and parse_time(said).astimezone(timezone.utc).replace(tzinfo=None, microsecond=0) == moment):
+        return said
+    return moment.isoformat() + "Z"
+
+
+def make_cursor(entity: str, binding_id: int) -> str:
     return base64.urlsafe_b64encode(json.dumps([entity, binding_id]).encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, entity: str) -> int:
+def read_cursor(cursor: str, entity: str) -> int:
+    if len(cursor) > LONGEST_CURSOR:
+        raise BadCursor
     try:
         of_entity, binding_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, TypeError, binascii.Error) as exc:

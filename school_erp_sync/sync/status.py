@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from .item import Item, Report, Status
+from .item import Report, Status
 from .plan import parse_time
 
 
@@ -127,9 +127,3 @@ class StatusReport(Report):
             "summary": {"received": len(items), **{outcome.value: counts[outcome] for outcome in Outcome}},
             "items": items,
         }
-
-
-def outcome_item(item: Item, outcome: Outcome) -> Outcome:
-    """Mark ``item`` with what the log calls ``outcome``. :return: the outcome"""
-    item.status = LOGGED_AS[outcome]
-    return outcome

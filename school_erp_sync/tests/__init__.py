@@ -4,6 +4,7 @@ settings.register_profile("school", deadline=None, suppress_health_check=[Health
 settings.load_profile("school")
 
 from . import (  # noqa: E402  the settings come before the tests that they are for
+    test_academics,
     test_allot,
     test_billing,
     test_contract,
@@ -11,6 +12,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_fee_schedule,
     test_merge,
     test_models,
+    test_periods,
     test_plan,
     test_source,
 )

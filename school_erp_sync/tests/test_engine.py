@@ -292,6 +292,15 @@ class TestLinks(SyncCase):
         self.send_ok("students", {**STUDENT, "parents": []})
         self.assertFalse(self.links())
 
+    def test_what_one_side_took_away_the_other_makes_again(self):
+        student = {**STUDENT, "parents": [FATHER["externalId"]]}
+        self.send_ok("students", student)
+        self.send_ok("parents", {**FATHER, "students": []})
+        self.assertFalse(self.links())
+        self.assertEqual(self.statuses(self.send_ok("students", student)), ["updated"])
+        self.assertEqual(self.links().parent_id.name, FATHER["name"])
+        self.assertEqual(self.statuses(self.send_ok("students", student)), ["unchanged"])
+
     def test_a_link_made_in_odoo_stays(self):
         aunt = self.env["school.parent"].create({"name": "Aunt"})
         self.send_ok("students", STUDENT)

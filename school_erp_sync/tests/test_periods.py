@@ -1,0 +1,93 @@
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odoo.tests.common import BaseCase, tagged
+
+from ..contract.grade import grade_key, grade_name, grade_number
+from ..contract.words import fold, meanings
+from ..sync.periods import Period, overlapping
+
+DAY = date(2025, 6, 1)
+days = st.integers(0, 40).map(lambda n: DAY + timedelta(days=n))
+
+
+@st.composite
+def periods(draw):
+    start = draw(days)
+    length = draw(st.none() | st.integers(1, 20))
+    return Period(draw(st.sampled_from("ab")), start, length and start + timedelta(days=length))
+
+
+def share_a_day(one, other):
+    """The long way: day by day, and all that lies after the last day of the game."""
+    end = DAY + timedelta(days=100)
+    return one.owner == other.owner and any(
+        one.covers(day) and other.covers(day) for day in (DAY + timedelta(days=n) for n in range((end - DAY).days))
+    )
+
+
+@tagged("post_install", "-at_install")
+class TestPeriods(BaseCase):
+    @given(st.lists(periods(), max_size=8))
+    def test_whoever_overlaps_is_found_with_somebody_it_overlaps_with(self, given_periods):
+        found = overlapping(given_periods)
+        expected = {
+            position
+            for position, period in enumerate(given_periods)
+            if any(share_a_day(period, other) for n, other in enumerate(given_periods) if n != position)
+        }
+        self.assertEqual(found.keys(), expected)
+        for position, other in found.items():
+            self.assertNotEqual(position, other)
+            self.assertTrue(share_a_day(given_periods[position], given_periods[other]))
+
+    def test_end_is_the_first_day_that_does_not_belong(self):
+        end = DAY + timedelta(days=10)
+        self.assertFalse(overlapping([Period("a", DAY, end), Period("a", end)]))
+        self.assertTrue(overlapping([Period("a", DAY, end), Period("a", end - timedelta(days=1))]))
+
+
+@tagged("post_install", "-at_install")
+class TestWords(BaseCase):
+    def test_one_grade_under_many_names(self):
+        for names, number, name in [
+            ((8, "8", "08", "Grade 8", "GRADE8", "grade-8", " Class 8 ", "8th", "8th Grade", "Std. 8"), 8, "Grade 8"),
+            ((12, "GRADE12", "12th"), 12, "Grade 12"),
+            ((0, "0", "K", "kg", "Kindergarten"), 0, "Kindergarten"),
+            ((-1, "-1", "\N{MINUS SIGN}1"), -1, "Preschool -1"),
+        ]:
+            for word in names:
+                with self.subTest(word):
+                    self.assertEqual(
+                        (grade_number(word), grade_key(word), grade_name(word)), (number, str(number), name)
+                    )
+
+    def test_grades_without_a_number_keep_their_names(self):
+        for word in ("LKG", "Nursery", "VIII", "8A", "Grade 8A", "1234", "Grade -1", ""):
+            with self.subTest(word):
+                self.assertIsNone(grade_number(word))
+                self.assertEqual(grade_name(word), word)
+        self.assertEqual(grade_key("Upper  KG"), grade_key("upper kg"))
+        self.assertNotEqual(grade_key("8A"), grade_key("8"))
+
+    @given(st.integers(-9, 99))
+    def test_a_number_is_its_own_name(self, number):
+        self.assertEqual(grade_number(number), number)
+        self.assertEqual(grade_number(str(number)), number)
+        self.assertEqual(grade_key(grade_name(number)) == str(number), number >= 0)
+
+    @given(st.text(max_size=20))
+    def test_any_text_has_a_key_that_case_and_blanks_do_not_change(self, text):
+        self.assertEqual(grade_key(f"  {text} "), grade_key(text))
+        self.assertEqual(grade_key(text.upper().lower()), grade_key(text.upper().lower().strip()))
+
+    @given(st.text(max_size=20))
+    def test_folding_twice_is_folding_once(self, text):
+        self.assertEqual(fold(fold(text)), fold(text))
+
+    def test_minus_is_kept(self):
+        self.assertEqual(meanings({"a": ("-1",), "b": ("1",)}), {"a": "a", "-1": "a", "b": "b", "1": "b"})
+        self.assertEqual(fold("\N{MINUS SIGN}1"), "-1")
+        self.assertEqual({fold(word) for word in ("Under Review", "under-review", "UNDER_REVIEW ")}, {"under_review"})
