@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PowerSchool's part of the first sequence diagram, against a running Odoo: families arrive, and arrive again.
+"""PowerSchool and the onboarding system, against a running Odoo: a school year arrives, and arrives again.
 
 Usage: SCHOOL_SYNC_KEY=… demo/play.py --url http://127.0.0.1:8069 [--families 200]
 """
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import requests
@@ -18,6 +18,7 @@ from faker import Faker
 HERE = Path(__file__).parent
 BATCH = 100
 SEED = 2025
+PRINTED = ("applications", "parents", "students", "fee-schedules", "roster-assignments")
 
 
 class Client:
@@ -77,7 +78,13 @@ def generate_families(count: int) -> tuple[list[dict], list[dict]]:
                     "gender": "Female" if is_girl else "Male",
                     "languages": fake.random_elements(["English", "Spanish", "French", "Hindi"], length=2, unique=True),
                     "health": {"allergies": fake.random_elements(["Peanuts", "Pollen", "Milk"], length=1)},
-                    "address": {"permanent": address, "city": city, "state": state, "country": "US", "pin": fake.postcode()},
+                    "address": {
+                        "permanent": address,
+                        "city": city,
+                        "state": state,
+                        "country": "US",
+                        "pin": fake.postcode(),
+                    },
                     "transport": {"mode": fake.random_element(["School Bus", "Walks", "Car"])},
                     "parents": [
                         {"externalId": external_id, "priority": priority, "livesWith": True, "pays": priority == 1}
@@ -87,6 +94,103 @@ def generate_families(count: int) -> tuple[list[dict], list[dict]]:
                 }
             )
     return parents, students
+
+
+def generate_school_year(students: list[dict]) -> dict[str, list[dict]]:
+    """:return: for each entity the documents of a school year of ``students``: from the application to the payment"""
+    year = defaultdict(list)
+    for number, student in enumerate(students):
+        external_id = student["externalId"]
+        of_student = {"studentExternalId": external_id, "updatedAt": "2025-08-02T06:00:00Z"}
+        grade = f"Grade {2025 - int(student['dob'][:4]) - 5}"
+        section = "AB"[number % 2]
+        year["applications"].append(
+            {
+                "externalId": f"APP-{external_id}",
+                "status": "approved",
+                "academicYear": "2025-2026",
+                "gradeApplied": grade,
+                "section": section,
+                "submittedAt": "2025-05-03T10:12:44Z",
+                "decidedAt": "2025-05-05T09:00:00Z",
+                **of_student,
+            }
+        )
+        year["enrollments"].append(
+            {
+                "externalId": f"ENR-{external_id}",
+                "academicYear": "2025-2026",
+                "classId": grade,
+                "startDate": "2025-08-18",
+                "endDate": "2026-06-13",
+                "status": 0,
+                **of_student,
+            }
+        )
+        year["roster-assignments"].append(
+            {
+                "event": "roster.assignment.completed",
+                "classId": grade,
+                "sectionId": section,
+                "rollNo": f"{grade.split()[1]}{section}-{number:03}",
+                "start": "2025-08-18",
+                **of_student,
+            }
+        )
+        year["fee-schedules"].append(
+            {
+                "externalId": f"FEE-{external_id}",
+                "heads": [
+                    {"code": "SCHOOL_FEE", "label": "School Fee", "amount": 3000},
+                    {"code": "TRANSPORT_FEE", "label": "Transport Fee", "amount": "600.50"},
+                ],
+                "total": "3600.50",
+                "installmentPlan": {
+                    "count": 2,
+                    "schedule": [
+                        {"due": "2025-09-01", "amount": "1800.25"},
+                        {"due": "2026-02-01", "amount": "1800.25"},
+                    ],
+                },
+                **of_student,
+            }
+        )
+        year["billings"].append(
+            {
+                "externalId": f"BIL-{external_id}",
+                "feeScheduleExternalId": f"FEE-{external_id}",
+                "invoiceNumber": f"PS-2025-{number:04}",
+                "issueDate": "2025-08-18",
+                "dueDate": "2025-09-01",
+                "currency": "USD",
+                "lines": [
+                    {"code": "SCHOOL_FEE", "label": "School Fee", "amount": 1500},
+                    {"code": "TRANSPORT_FEE", "label": "Transport Fee", "amount": "300.25"},
+                ],
+                "total": "1800.25",
+                **PAYMENTS[number % len(PAYMENTS)](external_id),
+                **of_student,
+            }
+        )
+    return year
+
+
+def _payment(external_id: str, amount: str) -> dict:
+    return {"externalId": f"PAY-{external_id}", "date": "2025-08-30", "amount": amount, "method": "card"}
+
+
+# One family has not paid yet, the next has paid a part, the next all.
+PAYMENTS = (
+    lambda _external_id: {"status": "sent"},
+    lambda external_id: {"status": "partial", "payments": [_payment(external_id, "800.25")]},
+    lambda external_id: {"status": "paid", "payments": [_payment(external_id, "1800.25")]},
+)
+
+
+def read_printed(entity: str) -> list[dict]:
+    """The payload of ``entity`` exactly as the onboarding data contract prints it."""
+    payload = json.loads((HERE / f"{entity}.json").read_text())
+    return payload if isinstance(payload, list) else [payload]
 
 
 def print_table(rows: list[tuple[str, Counter, float]]) -> None:
@@ -106,12 +210,9 @@ def main() -> int:
     if not key:
         sys.exit("SCHOOL_SYNC_KEY is not set; ./dev key prints one.")
     client = Client(args.url, key)
-    printed = {
-        "parents": json.loads((HERE / "parents.json").read_text()),
-        "students": [json.loads((HERE / "student.json").read_text())],
-    }
+    printed = {entity: read_printed(entity) for entity in PRINTED}
     parents, students = generate_families(args.families)
-    generated = {"parents": parents, "students": students}
+    generated = {"parents": parents, "students": students, **generate_school_year(students)}
 
     rows = []
     for time_label in ("", ", again"):
@@ -121,8 +222,7 @@ def main() -> int:
     print_table(rows)
 
     print("\nThe first family, as PowerSchool now knows it:")
-    for external_id in [document["externalId"] for documents in printed.values() for document in documents]:
-        model, record_id = client.ids[external_id]
+    for external_id, (model, record_id) in list(client.ids.items())[: sum(map(len, printed.values()))]:
         print(f"  {external_id:28} → {model} {record_id}")
     again = sum((counts for label, counts, _seconds in rows if label.endswith("again")), Counter())
     failed = sum(counts["failed"] for _label, counts, _seconds in rows)
@@ -130,7 +230,10 @@ def main() -> int:
         print(f"\nNot as it should be: {failed} failed, and the second time gave {dict(again)}.", file=sys.stderr)
         return 1
     print("\nThe second time changed nothing.")
-    print(f"See for yourself: {client.url}/odoo (login admin, password admin), app School Sync: Students, Parents, Log.")
+    print(
+        f"See for yourself: {client.url}/odoo (login admin, password admin), app School Sync: "
+        "Students, Fees > Billings, Sync > Log."
+    )
     return 0
 
 
