@@ -26,7 +26,7 @@ NEWEST_MOMENT = datetime(2200, 1, 1, tzinfo=timezone.utc)
 
 # PostgreSQL cannot store NUL; the other control characters have no meaning in a name, a phone number or an address.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_LINE_BREAK = re.compile(r"[\r\n\t\v\f\x85\u2028\u2029]")
+_LINE_BREAK = re.compile(r"[\r\n\v\f\x85\u2028\u2029]")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}$")
 _ISO_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 _URL = re.compile(r"https?://[^\s]+$")

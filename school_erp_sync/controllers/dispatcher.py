@@ -58,8 +58,6 @@ class SchoolSyncDispatcher(Dispatcher):
         if not endpoint.routing.get("sync_public"):
             self.source = request.params["source"] = self._authenticate()
             self._authorize()
-            if "\0" in request.httprequest.path:
-                raise Problem(404, "not-found", "There is no such path.")
         response = request.registry["ir.http"]._dispatch(endpoint)
         response.headers["X-Request-Id"] = self.request_id
         if self.source and method not in _SAFE_METHODS:

@@ -100,7 +100,7 @@ class SchoolSyncController(http.Controller):
     @sync_route("/api/<string:entity>/<everything:external_id>", "GET", allow=_DOCUMENT_METHODS)
     def read_one(self, source, entity, external_id):
         """One document."""
-        self._check_entity(source, entity)
+        self._check_entity(source, entity, external_id)
         Options(set()).check()
         document = outbound.read_one(source, entity, external_id)
         if document is None:
@@ -110,7 +110,7 @@ class SchoolSyncController(http.Controller):
     @sync_route("/api/<string:entity>/<everything:external_id>", "DELETE", allow=_DOCUMENT_METHODS)
     def archive(self, source, entity, external_id):
         """Archive the record behind a document. What refers to it keeps it; sending the document again restores it."""
-        self._check_entity(source, entity)
+        self._check_entity(source, entity, external_id)
         Options(set()).check()
         item = engine.archive(source, entity, external_id)
         if item is None:
@@ -126,12 +126,14 @@ class SchoolSyncController(http.Controller):
         self._check_entity(source, entity)
         raise _not_allowed(_DOCUMENT_METHODS if external_id else _COLLECTION_METHODS)
 
-    def _check_entity(self, source, entity):
+    def _check_entity(self, source, entity, external_id=""):
         if entity in _OWN_PATHS:
             raise _not_allowed(_OWN_PATHS[entity])
         entities = source._sync_entities()
         if entity not in entities:
             raise Problem(404, "not-found", f"There is no such path. Entities are: {', '.join(sorted(entities))}.")
+        if "\0" in external_id:
+            raise _unknown(entity, external_id)
         request.dispatcher.entity = entity
 
 

@@ -6,7 +6,6 @@ class AccountMove(models.Model):
 
     school_billing_id = fields.Many2one(
         "school.billing",
-        string="School Billing",
         readonly=True,
         copy=False,
         index="btree_not_null",

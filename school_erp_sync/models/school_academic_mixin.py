@@ -42,8 +42,8 @@ class SchoolAcademicMixin(models.AbstractModel):
         return super()._sync_to_value(name, value)
 
     @api.model
-    def _sync_make_related(self, source, items: list[Item]) -> None:
-        super()._sync_make_related(source, items)
+    def _sync_make_related(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_make_related(source, items)
         codes = {
             (item.index, path): value_at(item.decision.document, path)
             for item in items
@@ -59,6 +59,7 @@ class SchoolAcademicMixin(models.AbstractModel):
                 name = self._sync_code_fields[path]
                 of_model = ids.get(self._fields[name].comodel_name, {})
                 item.values[name] = of_model.get(codes[item.index, path], False)
+        return items
 
     # ------------------------------------------------------------------
     # From records to documents

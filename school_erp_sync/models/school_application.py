@@ -65,8 +65,8 @@ class SchoolApplication(models.Model):
         return super()._sync_create(source, items)
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
-        super()._sync_applied(source, items)
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
         alone = {
             student_id_of(item.external_id): item.res_id
             for item in items
@@ -76,6 +76,7 @@ class SchoolApplication(models.Model):
         found = {name: binding.res_id for name, binding in students.items() if binding.res_id}
         self._link_students({alone[name]: res_id for name, res_id in found.items()})
         self._look_again_after_commit(source, alone.keys() - found.keys())
+        return items
 
     @api.model
     def _sync_students_arrived(self, source, students: dict[str, int]) -> None:

@@ -1,4 +1,4 @@
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.fields import Command, Domain
 
 from ..contract.billing import BillingDocument
@@ -37,7 +37,7 @@ class SchoolBilling(models.Model):
         "feeScheduleExternalId": ("fee-schedules", "fee_schedule_id"),
     }
 
-    name = fields.Char("Reference", required=True, copy=False, readonly=True, default=lambda self: _("New"))
+    name = fields.Char("Reference", required=True, copy=False, readonly=True, default=lambda self: self.env._("New"))
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company", string="School", required=True, index=True, readonly=True, default=lambda self: self.env.company
@@ -141,8 +141,8 @@ class SchoolBilling(models.Model):
         return (*super()._sync_paths(), "currency", "status", "lines", "total", "payments")
 
     @api.model
-    def _sync_values(self, source, items: list[Item]) -> None:
-        super()._sync_values(source, items)
+    def _sync_values(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_values(source, items)
         currencies = self.env["res.currency"]._sync_active_by_code()
         taxes = {}
         if any(line.get("taxes") for item in items for line in item.decision.document.get("lines") or ()):
@@ -176,6 +176,7 @@ class SchoolBilling(models.Model):
                         )
             if item in billings:
                 self._sync_check_posted(source, item, billings[item])
+        return items
 
     @api.model
     def _sync_check_configuration(self, source, items: list[Item]) -> bool:
@@ -252,10 +253,11 @@ class SchoolBilling(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_make_related(self, source, items: list[Item]) -> None:
-        super()._sync_make_related(source, items)
+    def _sync_make_related(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_make_related(source, items)
         labels = {line["code"]: line.get("label") for item in items for line in item.decision.document["lines"]}
         self.env["product.product"]._school_fee_heads(source.company_id, labels)
+        return items
 
     @api.model
     def _sync_create(self, source, items: list[Item]):
@@ -264,8 +266,8 @@ class SchoolBilling(models.Model):
         return billings
 
     @api.model
-    def _sync_write(self, source, items: list[Item]) -> None:
-        super()._sync_write(source, items)
+    def _sync_write(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_write(source, items)
         touched = [item for item in items if not item.paths.isdisjoint(_MOVE_PATHS)]
         lines_by_item = {item: self._sync_prepare_lines(item.decision.document) for item in touched}
         accounting = self._get_accounting(list(lines_by_item.values()), source) if touched else ()
@@ -284,10 +286,11 @@ class SchoolBilling(models.Model):
                     reissued += billing
                     lines_list.append(lines)
         reissued._reissue(lines_list, source)
+        return items
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
-        super()._sync_applied(source, items)
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
         billings = {item: self.browse(item.res_id) for item in items}
         for item, billing in billings.items():
             billing._check_total(item.decision.document.get("total"))
@@ -308,6 +311,7 @@ class SchoolBilling(models.Model):
             if item.decision.document["status"] == "cancelled":
                 billing._cancel_move(source)
         self._sync_register_payments(source, billings)
+        return items
 
     @api.model
     def _sync_prepare_lines(self, document: dict) -> list[dict]:
@@ -324,7 +328,11 @@ class SchoolBilling(models.Model):
                 price = amount / quantity
                 if price != round(price, 6):
                     # No price for one gives this amount for all; the amount is what counts.
-                    label, quantity, price = _("%(label)s (%(quantity)s)", label=label, quantity=quantity), 1, amount
+                    label, quantity, price = (
+                        self.env._("%(label)s (%(quantity)s)", label=label, quantity=quantity),
+                        1,
+                        amount,
+                    )
             result.append(
                 {
                     "code": line["code"],
@@ -456,7 +464,7 @@ class SchoolBilling(models.Model):
                 {
                     "invoice_date": fields.Date.context_today(self),
                     "date": fields.Date.context_today(self),
-                    "ref": _("Reversal of %s", move.name),
+                    "ref": self.env._("Reversal of %s", move.name),
                     "school_billing_id": self.id,
                 }
             ],

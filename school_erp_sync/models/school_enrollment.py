@@ -1,7 +1,7 @@
 from datetime import date
 from typing import Any
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL, format_date
 
@@ -115,7 +115,7 @@ class SchoolEnrollment(models.Model):
         if rows:
             enrollment, other = self.browse(rows[0])
             raise ValidationError(
-                _(
+                self.env._(
                     "%(enrollment)s (%(period)s) overlaps with another active enrollment: "
                     "%(other)s (%(other_period)s). End one of them first.",
                     enrollment=enrollment.display_name,
@@ -137,22 +137,25 @@ class SchoolEnrollment(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_values(self, source, items: list[Item]) -> None:
-        super()._sync_values(source, items)
+    def _sync_values(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_values(source, items)
         self._sync_check_overlap(source, open_items(items))
+        return items
 
     @api.model
     def _sync_create(self, source, items: list[Item]):
         return super(SchoolEnrollment, self._checking_later())._sync_create(source, items)
 
     @api.model
-    def _sync_write(self, source, items: list[Item]) -> None:
+    def _sync_write(self, source, items: list[Item]) -> list[Item]:
         super(SchoolEnrollment, self._checking_later())._sync_write(source, items)
+        return items
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
-        super()._sync_applied(source, items)
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
         self.browse([item.res_id for item in items])._check_overlap()
+        return items
 
     @api.model
     def _checking_later(self):

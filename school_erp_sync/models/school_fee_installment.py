@@ -1,6 +1,6 @@
 from decimal import Decimal
 
-from odoo import _, fields, models
+from odoo import fields, models
 
 from ..contract.money import to_decimal
 from ..sync.allot import allot
@@ -49,7 +49,7 @@ class SchoolFeeInstallment(models.Model):
     def _prepare_billing(self) -> dict:
         schedule = self.schedule_id
         return {
-            "name": _("%(schedule)s, installment %(number)s", schedule=schedule.name, number=self.number),
+            "name": self.env._("%(schedule)s, installment %(number)s", schedule=schedule.name, number=self.number),
             "company_id": schedule.company_id.id,
             "student_id": schedule.student_id.id,
             "fee_schedule_id": schedule.id,

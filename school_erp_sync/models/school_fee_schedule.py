@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
 
@@ -30,7 +30,7 @@ class SchoolFeeSchedule(models.Model):
     }
     _sync_reference_fields = {"studentExternalId": ("students", "student_id")}
 
-    name = fields.Char("Reference", required=True, copy=False, default=lambda self: _("New"))
+    name = fields.Char("Reference", required=True, copy=False, default=lambda self: self.env._("New"))
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
@@ -74,7 +74,7 @@ class SchoolFeeSchedule(models.Model):
             lines = sum(line.amount if line.kind == "head" else -line.amount for line in schedule.line_ids)
             if currency.compare_amounts(lines, schedule.total):
                 raise ValidationError(
-                    _(
+                    self.env._(
                         "Heads less discounts are %(lines)s, but the total is %(total)s.",
                         lines=currency.format(lines),
                         total=currency.format(schedule.total),
@@ -83,7 +83,7 @@ class SchoolFeeSchedule(models.Model):
             installments = sum(schedule.installment_ids.mapped("amount"))
             if schedule.installment_ids and currency.compare_amounts(installments, schedule.total):
                 raise ValidationError(
-                    _(
+                    self.env._(
                         "The installments add up to %(installments)s, but the total is %(total)s.",
                         installments=currency.format(installments),
                         total=currency.format(schedule.total),
@@ -98,7 +98,7 @@ class SchoolFeeSchedule(models.Model):
         """
         installments = self.installment_ids.filtered(lambda installment: not installment.billing_id)
         if not installments:
-            raise UserError(_("Every installment has its billing already."))
+            raise UserError(self.env._("Every installment has its billing already."))
         installments._make_billings()
         return self.action_open_billings()
 
@@ -144,8 +144,8 @@ class SchoolFeeSchedule(models.Model):
         return (*super()._sync_paths(), "currency", "heads", "discounts", "installmentPlan.schedule")
 
     @api.model
-    def _sync_values(self, source, items: list[Item]) -> None:
-        super()._sync_values(source, items)
+    def _sync_values(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_values(source, items)
         billed = set(
             self.browse([item.res_id for item in items if item.res_id and item.paths & _MONEY_PATHS])
             .filtered("amount_billed")
@@ -169,6 +169,7 @@ class SchoolFeeSchedule(models.Model):
                 item.values["installment_ids"] = [Command.clear(), *self._prepare_installments(document)]
             if currency:
                 self._sync_check_decimals(item, currency, document)
+        return items
 
     @api.model
     def _sync_check_decimals(self, item: Item, currency, document: dict) -> None:

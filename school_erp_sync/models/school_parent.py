@@ -27,7 +27,7 @@ class SchoolParent(models.Model):
 
     partner_id = fields.Many2one("res.partner", string="Contact Record", required=True, ondelete="restrict", index=True)
     relation = fields.Char(help="What this person is to the students of the family, unless a student says otherwise.")
-    portal_user_id = fields.Char("Portal User", index="btree_not_null", help="The account in the onboarding portal.")
+    portal_user_id = fields.Char(index="btree_not_null", help="The account in the onboarding portal.")
     link_ids = fields.One2many("school.parent.link", "parent_id", string="Students")
     student_count = fields.Integer(compute="_compute_student_count")
     student_ids = fields.Many2many("school.student", string="Student Names", compute="_compute_students")
@@ -62,9 +62,10 @@ class SchoolParent(models.Model):
             yield Reference("students", link["externalId"], f"/students/{index}")
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
-        super()._sync_applied(source, items)
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
         self.env["school.parent.link"]._sync_replace(source, "parent_id", "students", items)
+        return items
 
     def _sync_to_json(self, source):
         links = self.env["school.parent.link"]._sync_by_side(source, "parent_id", self)

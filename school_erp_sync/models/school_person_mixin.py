@@ -60,11 +60,12 @@ class SchoolPersonMixin(models.AbstractModel):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_values(self, source, items: list[Item]) -> None:
-        super()._sync_values(source, items)
+    def _sync_values(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_values(source, items)
         region = source.company_id.country_code or None
         for item in items:
             self._sync_check_phones(item, region)
+        return items
 
     @api.model
     def _sync_check_phones(self, item: Item, region: str | None) -> None:
@@ -96,12 +97,13 @@ class SchoolPersonMixin(models.AbstractModel):
         )
 
     @api.model
-    def _sync_write(self, source, items: list[Item]) -> None:
+    def _sync_write(self, source, items: list[Item]) -> list[Item]:
         records = self.browse([item.res_id for item in items])
         self._sync_write_contacts(dict(zip(records.partner_id.ids, items, strict=True)))
         for record, item in zip(records, items, strict=True):
             if own := self._split_values(item.values)[0]:
                 record.write(own)
+        return items
 
     @api.model
     def _sync_write_contacts(self, items_by_contact: dict[int, Item]) -> None:

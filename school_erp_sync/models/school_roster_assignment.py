@@ -1,4 +1,4 @@
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..contract.roster_assignment import ROSTER_EVENTS, RosterAssignmentDocument
@@ -76,7 +76,11 @@ class SchoolRosterAssignment(models.Model):
         """
         self._assign()
         waiting = len(self.filtered(lambda assignment: assignment.state != "assigned"))
-        message = _("%s still waiting.", waiting) if waiting else _("Class, section and roll number are set.")
+        message = (
+            self.env._("%s still waiting.", waiting)
+            if waiting
+            else self.env._("Class, section and roll number are set.")
+        )
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -157,8 +161,8 @@ class SchoolRosterAssignment(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_values(self, source, items: list[Item]) -> None:
-        super()._sync_values(source, items)
+    def _sync_values(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_values(source, items)
         known = self.browse([item.res_id for item in items if item.res_id])
         completed = set(known.filtered(lambda assignment: assignment.event == _COMPLETED).ids)
         for item in items:
@@ -166,10 +170,11 @@ class SchoolRosterAssignment(models.Model):
                 # A request that comes late, or twice, does not undo what it asked for.
                 del item.values["event"]
                 item.warn("this assignment is completed already; the request changes nothing about that")
+        return items
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
-        super()._sync_applied(source, items)
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
         assignments = self.browse([item.res_id for item in items])
         counting = assignments._assign()
         for item, assignment in zip(items, assignments, strict=True):
@@ -180,6 +185,7 @@ class SchoolRosterAssignment(models.Model):
                 )
             elif assignment.state == "assigned" and assignment not in counting:
                 item.warn("a later assignment of the same enrollment counts; this one was only kept")
+        return items
 
 
 class SchoolEnrollment(models.Model):
@@ -207,6 +213,7 @@ class SchoolEnrollment(models.Model):
         )._assign()
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
-        super()._sync_applied(source, items)
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
         self.browse([item.res_id for item in items])._take_waiting_assignments()
+        return items

@@ -130,22 +130,24 @@ class SchoolStudent(models.Model):
             yield Reference("parents", link["externalId"], f"/parents/{index}")
 
     @api.model
-    def _sync_values(self, source, items: list[Item]) -> None:
-        super()._sync_values(source, items)
+    def _sync_values(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_values(source, items)
         self._sync_place_values(source, items)
         for item in items:
             if gender := item.values.get("gender"):
                 item.values["gender"] = GENDERS.get(gender.casefold(), "other")
+        return items
 
     @api.model
-    def _sync_make_related(self, source, items: list[Item]) -> None:
-        super()._sync_make_related(source, items)
+    def _sync_make_related(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_make_related(source, items)
         for path, (kind, name) in _TAG_PATHS.items():
             names = {item.index: value_at(item.decision.document, path) or [] for item in items if path in item.paths}
             ids = self.env["school.tag"]._find_or_make(kind, {tag for tags in names.values() for tag in tags})
             for item in items:
                 if item.index in names:
                     item.values[name] = [Command.set([ids[tag] for tag in dict.fromkeys(names[item.index])])]
+        return items
 
     @api.model
     def _sync_place_values(self, source, items: list[Item]) -> None:
@@ -187,9 +189,10 @@ class SchoolStudent(models.Model):
         return result
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
-        super()._sync_applied(source, items)
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
         self.env["school.parent.link"]._sync_replace(source, "student_id", "parents", items)
+        return items
 
     # ------------------------------------------------------------------
     # From records to documents

@@ -83,6 +83,7 @@ class SchoolStudent(models.Model):
         )
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
-        super()._sync_applied(source, items)
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
         self.env["school.application"]._sync_students_arrived(source, {item.external_id: item.res_id for item in items})
+        return items

@@ -2,7 +2,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 
 
 class SchoolSyncBinding(models.Model):
@@ -49,7 +49,7 @@ class SchoolSyncBinding(models.Model):
             records = self.env[res_model].browse(bindings.mapped("res_id")).exists() if res_model in self.env else ()
             names = {record.id: record.display_name for record in records}
             for binding in bindings:
-                binding.res_name = names.get(binding.res_id) or _("(deleted)")
+                binding.res_name = names.get(binding.res_id) or self.env._("(deleted)")
 
     def action_open_record(self):
         """:return: the action that opens the record that is bound"""

@@ -21,9 +21,7 @@ class SchoolSyncLog(models.Model):
     _order = "id desc"
     _rec_name = "request_id"
 
-    request_id = fields.Char(
-        "Request", required=True, readonly=True, index=True, help="As in the answer to the source."
-    )
+    request_id = fields.Char(required=True, readonly=True, index=True, help="As in the answer to the source.")
     source_id = fields.Many2one("school.sync.source", required=True, readonly=True, ondelete="cascade")
     company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
     entity = fields.Char(readonly=True)
@@ -144,7 +142,9 @@ class SchoolSyncLog(models.Model):
     def _gc_logs(self):
         """Forget payloads, which hold personal data, and later the log itself, as each source says."""
         now = fields.Datetime.now()
-        for source in self.env["school.sync.source"].with_context(active_test=False).search([]):
+        # Sources are few: a school has as many as it has systems.
+        every_source = self.env["school.sync.source"].with_context(active_test=False).search([], limit=10_000)
+        for source in every_source:
             of_source = Domain("source_id", "=", source.id)
             self.search(of_source & Domain("create_date", "<", now - timedelta(days=source.log_days))).unlink()
             expired = self.search(

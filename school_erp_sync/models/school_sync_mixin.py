@@ -72,7 +72,7 @@ class SchoolSyncMixin(models.AbstractModel):
                 yield Reference(entity, external_id, "/" + path.replace(".", "/"))
 
     @api.model
-    def _sync_values(self, source, items: list[Item]) -> None:
+    def _sync_values(self, source, items: list[Item]) -> list[Item]:
         """Turn the changed ``paths`` of each item's document into field ``values``, or into ``errors``.
 
         Writes nothing: some of the items are here only to find all that is wrong with them.
@@ -85,6 +85,7 @@ class SchoolSyncMixin(models.AbstractModel):
                 elif path in self._sync_reference_fields:
                     entity, name = self._sync_reference_fields[path]
                     item.values[name] = item.found.get((entity, value_at(document, path)), False)
+        return items
 
     @api.model
     def _sync_to_value(self, name: str, value: Any) -> Any:
@@ -94,8 +95,9 @@ class SchoolSyncMixin(models.AbstractModel):
         return value or False
 
     @api.model
-    def _sync_make_related(self, source, items: list[Item]) -> None:
+    def _sync_make_related(self, source, items: list[Item]) -> list[Item]:
         """Make the small records that ``values`` are to point to and that are not there yet, such as tags."""
+        return items
 
     @api.model
     def _sync_create(self, source, items: list[Item]):
@@ -103,15 +105,17 @@ class SchoolSyncMixin(models.AbstractModel):
         return self.create([{"company_id": source.company_id.id, **item.values} for item in items])
 
     @api.model
-    def _sync_write(self, source, items: list[Item]) -> None:
+    def _sync_write(self, source, items: list[Item]) -> list[Item]:
         """Store the ``values`` of items whose records exist (``res_id``)."""
         for item in items:
             if item.values:
                 self.browse(item.res_id).write(item.values)
+        return items
 
     @api.model
-    def _sync_applied(self, source, items: list[Item]) -> None:
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
         """Store what lies beyond the record itself, after all records of the batch are there."""
+        return items
 
     # ------------------------------------------------------------------
     # From records to documents

@@ -2,7 +2,7 @@ import re
 from datetime import timedelta
 from graphlib import TopologicalSorter
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command, Domain
 from odoo.tools import SQL
@@ -85,8 +85,8 @@ class SchoolSyncSource(models.Model):
         "Bill Installments", help="Make a draft invoice of each installment of this source's fee schedules in time."
     )
     bill_days_before = fields.Integer("Days before Due", default=14)
-    log_ids = fields.One2many("school.sync.log", "source_id", string="Log")
-    binding_ids = fields.One2many("school.sync.binding", "source_id", string="Bindings")
+    log_ids = fields.One2many("school.sync.log", "source_id")
+    binding_ids = fields.One2many("school.sync.binding", "source_id")
     binding_count = fields.Integer(compute="_compute_counts")
     error_count = fields.Integer(compute="_compute_counts", help="Requests of the last seven days with failures.")
     last_request_date = fields.Datetime("Last Request", compute="_compute_counts")
@@ -128,7 +128,7 @@ class SchoolSyncSource(models.Model):
         for source in self.sudo():
             if source.company_id not in source.user_id.company_ids:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         "The API user %(user)s does not belong to %(company)s. Allow that company on the user first.",
                         user=source.user_id.name,
                         company=source.company_id.name,
@@ -150,7 +150,9 @@ class SchoolSyncSource(models.Model):
             source.binding_count and source.company_id.id != vals["company_id"] for source in self
         ):
             raise UserError(
-                _("Records of this source are bound to its school already. Make a new source for the other school.")
+                self.env._(
+                    "Records of this source are bound to its school already. Make a new source for the other school."
+                )
             )
         return super().write(vals)
 
@@ -161,7 +163,9 @@ class SchoolSyncSource(models.Model):
         """
         if not self.env.is_system() and any(vals.get("user_id") for vals in vals_list):
             raise AccessError(
-                _("Only a system administrator may choose the user of a source. Leave it empty, and one is made.")
+                self.env._(
+                    "Only a system administrator may choose the user of a source. Leave it empty, and one is made."
+                )
             )
 
     def action_generate_key(self):
@@ -174,7 +178,7 @@ class SchoolSyncSource(models.Model):
         return {
             "type": "ir.actions.act_window",
             "res_model": "res.users.apikeys.show",
-            "name": _("API Key of %s", self.name),
+            "name": self.env._("API Key of %s", self.name),
             "views": [(self.env.ref("school_erp_sync.res_users_apikeys_show_view_form").id, "form")],
             "target": "new",
             "context": {"default_key": self._generate_key()},
@@ -185,7 +189,7 @@ class SchoolSyncSource(models.Model):
         self.check_access("write")
         self._get_keys()._remove()
         for source in self:
-            source.message_post(body=_("All API keys were revoked."))
+            source.message_post(body=self.env._("All API keys were revoked."))
 
     def action_open_bindings(self):
         """:return: the action that shows the records bound to this source"""
@@ -231,7 +235,7 @@ class SchoolSyncSource(models.Model):
         user = self.sudo().user_id
         # sudo: the API user has no rights to make lasting keys, and must have none.
         key = self.env["res.users.apikeys"].with_user(user).sudo()._generate(KEY_SCOPE, self.name, False)
-        self.message_post(body=_("An API key was generated."))
+        self.message_post(body=self.env._("An API key was generated."))
         return key
 
     @api.model
@@ -244,7 +248,7 @@ class SchoolSyncSource(models.Model):
         number = next(n for n in range(1, len(taken) + 2) if (f"{login}-{n}" if n > 1 else login) not in taken)
         return users.create(
             {
-                "name": _("%s (API)", name),
+                "name": self.env._("%s (API)", name),
                 "login": f"{login}-{number}" if number > 1 else login,
                 "company_id": company_id,
                 "company_ids": [Command.set([company_id])],

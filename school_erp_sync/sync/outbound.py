@@ -47,7 +47,7 @@ def read_page(
     if updated_since:
         since = updated_since.astimezone(timezone.utc).replace(tzinfo=None)
         of_record &= source._sync_model(entity)._sync_changed_since(since)
-    after = Domain("id", ">", read_cursor(cursor, entity)) if cursor else Domain.TRUE
+    after = Domain("id", ">", read_cursor(cursor, entity)) if cursor is not None else Domain.TRUE
     found = _bindings(source, entity, after, of_record, limit=limit + 1)
     page = found[:limit]
     return _documents(source, entity, page), make_cursor(entity, page[-1].id) if len(found) > limit else None

@@ -78,7 +78,7 @@ class SyncCase(TransactionCase):
         self.assertEqual([item.errors for item in report.items], [[]] * len(documents))
         return report
 
-    def read(self, entity: str, external_id: str) -> dict[str, Any]:
+    def document(self, entity: str, external_id: str) -> dict[str, Any]:
         """The document as the API gives it, without what the API adds to it."""
         document = outbound.read_one(self.source, entity, external_id)
         return {k: v for k, v in document.items() if k not in ("id", "model", "version", "active", "updatedAt")}

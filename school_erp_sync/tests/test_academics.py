@@ -155,7 +155,7 @@ class TestApplications(AcademicCase):
         self.assertEqual(application.academic_year_id.code, "2025-2026")
         self.assertEqual((application.grade_id.code, application.section_id.code), ("Grade 8", "A"))
         self.assertEqual(application.submitted_at, datetime(2025, 5, 3, 10, 12, 44))
-        self.assertEqual(self.read("applications", APPLICATION["externalId"]), APPLICATION)
+        self.assertEqual(self.document("applications", APPLICATION["externalId"]), APPLICATION)
         self.assertEqual(self.statuses(self.send_ok("applications", APPLICATION)), ["unchanged"])
 
     def test_every_word_for_a_status(self):
@@ -164,7 +164,7 @@ class TestApplications(AcademicCase):
                 with self.subTest(word):
                     self.send_ok("applications", {**APPLICATION, "status": word})
                     self.assertEqual(self.application().state, state)
-                    self.assertEqual(self.read("applications", APPLICATION["externalId"])["status"], word)
+                    self.assertEqual(self.document("applications", APPLICATION["externalId"])["status"], word)
         self.assertEqual({key for key, _label in self.application()._fields["state"].selection}, set(APPLICATION_WORDS))
 
     def test_unknown_status_is_told_what_is_known(self):
@@ -178,7 +178,7 @@ class TestApplications(AcademicCase):
     def test_what_odoo_changed_is_what_comes_out(self):
         self.send_ok("applications", {**APPLICATION, "submittedAt": "2025-05-03T15:42:44.123+05:30"})
         self.assertEqual(
-            self.read("applications", APPLICATION["externalId"])["submittedAt"], "2025-05-03T15:42:44.123000+05:30"
+            self.document("applications", APPLICATION["externalId"])["submittedAt"], "2025-05-03T15:42:44.123000+05:30"
         )
         self.application().write(
             {
@@ -188,7 +188,7 @@ class TestApplications(AcademicCase):
                 "submitted_at": "2025-05-04 00:00:00",
             }
         )
-        document = self.read("applications", APPLICATION["externalId"])
+        document = self.document("applications", APPLICATION["externalId"])
         self.assertEqual((document["status"], document["gradeApplied"]), ("under_review", "9"))
         self.assertEqual((document["section"], document["submittedAt"]), (None, "2025-05-04T00:00:00Z"))
 
@@ -212,7 +212,7 @@ class TestApplications(AcademicCase):
                 self.send_ok(*second)
                 self.assertEqual(self.application().student_id, self.student(STUDENT["externalId"]))
                 self.assertEqual(
-                    self.read("applications", APPLICATION["externalId"]),
+                    self.document("applications", APPLICATION["externalId"]),
                     {**APPLICATION, "studentExternalId": STUDENT["externalId"]},
                 )
                 self.assertEqual(self.statuses(self.send_ok("applications", APPLICATION)), ["unchanged"])
@@ -280,7 +280,7 @@ class TestEnrollments(AcademicCase):
         document = {**ENROLLMENT, "course": "MATH", "school": "100", "status": -1, "updatedAt": "2025-05-01T00:00:00Z"}
         self.send_ok("enrollments", document)
         del document["updatedAt"]
-        self.assertEqual(self.read("enrollments", "ENR-1"), {**document, "classId": 8})
+        self.assertEqual(self.document("enrollments", "ENR-1"), {**document, "classId": 8})
         enrollment = self.enrollment()
         self.assertEqual((enrollment.state, enrollment.school), ("pre_registered", "100"))
         self.assertEqual((enrollment.date_start, enrollment.date_end), (date(2025, 6, 1), date(2026, 4, 1)))
@@ -295,7 +295,7 @@ class TestEnrollments(AcademicCase):
                 with self.subTest(word):
                     self.send_ok("enrollments", {**ENROLLMENT, "status": word})
                     self.assertEqual(self.enrollment().state, state)
-                    self.assertEqual(self.read("enrollments", "ENR-1")["status"], word)
+                    self.assertEqual(self.document("enrollments", "ENR-1")["status"], word)
         self.assertEqual({key for key, _label in self.enrollment()._fields["state"].selection}, set(ENROLLMENT_WORDS))
 
     def test_codes_of_powerschool(self):
@@ -332,7 +332,7 @@ class TestEnrollments(AcademicCase):
                 document = {name: value for name, value in ENROLLMENT.items() if name != "gradeLevel"}
                 self.send_ok("enrollments", {**document, **fields})
                 self.assertEqual(self.enrollment().grade_id._code_key(code), self.enrollment().grade_id.code_key)
-                read = self.read("enrollments", "ENR-1")
+                read = self.document("enrollments", "ENR-1")
                 self.assertEqual({name: read[name] for name in fields}, fields)
                 savepoint.rollback()
 
@@ -615,7 +615,7 @@ class TestRosterAssignments(AcademicCase):
         self.assertEqual(report.items[0].external_id, ROSTER_ID)
         self.assertEqual(self.place(), ("Grade 8", "A", "8A-023"))
         self.assertEqual((self.assignment().state, self.assignment().enrollment_id), ("assigned", self.enrollment()))
-        self.assertEqual(self.read("roster-assignments", ROSTER_ID), {"externalId": ROSTER_ID, **ROSTER})
+        self.assertEqual(self.document("roster-assignments", ROSTER_ID), {"externalId": ROSTER_ID, **ROSTER})
         report = self.send_ok("roster-assignments", ROSTER)
         self.assertEqual((self.statuses(report), report.items[0].version), (["unchanged"], 1))
 
@@ -685,7 +685,7 @@ class TestRosterAssignments(AcademicCase):
         report = self.send_ok("roster-assignments", {**ROSTER, "event": "roster.assignment.requested"})
         self.assertIn("completed already", report.items[0].warnings[0])
         self.assertEqual((self.assignment().state, self.place()), ("assigned", ("Grade 8", "A", "8A-023")))
-        self.assertEqual(self.read("roster-assignments", ROSTER_ID)["event"], "roster.assignment.completed")
+        self.assertEqual(self.document("roster-assignments", ROSTER_ID)["event"], "roster.assignment.completed")
 
     def test_waits_for_the_enrollment_and_is_applied_by_itself(self):
         report = self.send_ok("roster-assignments", ROSTER)
@@ -698,7 +698,7 @@ class TestRosterAssignments(AcademicCase):
         self.send_ok("enrollments", ENROLLMENT)
         self.assertEqual((self.assignment().state, self.place()), ("assigned", ("Grade 8", "A", "8A-023")))
         self.assertEqual(self.place("early"), ("Grade 8", "B", False))
-        self.assertEqual(self.read("enrollments", "ENR-1")["sectionId"], "A")
+        self.assertEqual(self.document("enrollments", "ENR-1")["sectionId"], "A")
         self.assertEqual(self.statuses(self.send_ok("enrollments", ENROLLMENT)), ["unchanged"])
 
     def test_waits_for_an_enrollment_that_comes_to_fit(self):

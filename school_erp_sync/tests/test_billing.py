@@ -46,7 +46,7 @@ class TestBilling(AccountingCase):
 
     def test_comes_back_and_again_is_unchanged(self):
         self.send_ok("billings", BILLING)
-        document = self.read("billings", "BIL-1")
+        document = self.document("billings", "BIL-1")
         self.assertEqual({key: document[key] for key in BILLING if key != "total"}, self.as_json(BILLING, "total"))
         self.assertEqual((document["total"], document["amountDue"], document["amountPaid"]), (389.37, 389.37, 0))
         self.assertEqual(self.statuses(self.send_ok("billings", BILLING)), ["unchanged"])
@@ -75,8 +75,8 @@ class TestBilling(AccountingCase):
                 self.assertEqual((billing.move_id.state, billing.state), (move_state, state))
                 if status != "cancelled":
                     self.assertEqual(billing.amount_due, due)
-        self.assertEqual(self.read("billings", "sent")["status"], "sent")
-        self.assertEqual(self.read("billings", "paid")["status"], "paid")
+        self.assertEqual(self.document("billings", "sent")["status"], "sent")
+        self.assertEqual(self.document("billings", "paid")["status"], "paid")
 
     def test_payments_count_once_and_are_reconciled(self):
         first = {"externalId": "PAY-1", "date": "2025-06-10", "amount": 100, "method": "card", "reference": "X1"}
@@ -90,7 +90,7 @@ class TestBilling(AccountingCase):
         billing = self.billing()
         self.assertEqual((billing.state, billing.amount_due, billing.amount_paid), ("paid", 0, 389.37))
         self.assertEqual(len(billing.payment_ids.payment_id), 2)
-        self.assertEqual(self.read("billings", "BIL-1")["payments"], [first, {**second, "amount": 289.37}])
+        self.assertEqual(self.document("billings", "BIL-1")["payments"], [first, {**second, "amount": 289.37}])
 
     def test_paid_without_payments_registers_what_is_open_once(self):
         self.send_ok("billings", {**BILLING, "status": "paid"})
@@ -168,15 +168,15 @@ class TestBilling(AccountingCase):
         self.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=self.billing().move_id.ids
         ).create({"amount": 100, "payment_date": "2025-06-15"})._create_payments()
-        document = self.read("billings", "BIL-1")
+        document = self.document("billings", "BIL-1")
         self.assertEqual((document["status"], document["amountPaid"], document["amountDue"]), ("partial", 100, 289.37))
         self.billing()._reverse_move()
-        self.assertEqual(self.read("billings", "BIL-1")["status"], "cancelled")
+        self.assertEqual(self.document("billings", "BIL-1")["status"], "cancelled")
 
     def test_overdue_is_what_the_calendar_says(self):
         due = fields.Date.today() + timedelta(days=3)
         self.send_ok("billings", {**BILLING, "dueDate": due.isoformat()})
-        self.assertEqual(self.read("billings", "BIL-1")["status"], "sent")
+        self.assertEqual(self.document("billings", "BIL-1")["status"], "sent")
         self.assertFalse(self.billing().is_overdue)
         self.send_ok("billings", {**BILLING, "externalId": "old"})
         self.assertTrue(self.billing("old").is_overdue)

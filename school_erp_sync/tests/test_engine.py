@@ -15,8 +15,8 @@ class TestUpsert(SyncCase):
     def test_printed_payloads_become_contacts_and_come_back_as_they_came(self):
         self.send_ok("parents", FATHER, MOTHER)
         self.send_ok("students", STUDENT)
-        self.assertEqual(self.read("students", STUDENT["externalId"]), STUDENT)
-        self.assertEqual(self.read("parents", FATHER["externalId"]), FATHER)
+        self.assertEqual(self.document("students", STUDENT["externalId"]), STUDENT)
+        self.assertEqual(self.document("parents", FATHER["externalId"]), FATHER)
         student = self.student(STUDENT["externalId"])
         self.assertEqual(student.partner_id.name, "Rahul Sharma")
         self.assertEqual(student.country_id.code, "IN")
@@ -45,11 +45,11 @@ class TestUpsert(SyncCase):
 
     def test_what_odoo_changed_is_what_comes_out(self):
         self.send_ok("students", {**STUDENT, "address": {"country": "IN"}, "gender": "M"})
-        self.assertEqual(self.read("students", STUDENT["externalId"])["address"], {"country": "IN"})
-        self.assertEqual(self.read("students", STUDENT["externalId"])["gender"], "M")
+        self.assertEqual(self.document("students", STUDENT["externalId"])["address"], {"country": "IN"})
+        self.assertEqual(self.document("students", STUDENT["externalId"])["gender"], "M")
         student = self.student(STUDENT["externalId"])
         student.write({"country_id": self.env.ref("base.us").id, "gender": "female", "city": "Boston"})
-        document = self.read("students", STUDENT["externalId"])
+        document = self.document("students", STUDENT["externalId"])
         self.assertEqual(document["address"], {"country": "United States", "city": "Boston"})
         self.assertEqual(document["gender"], "Female")
 
@@ -68,7 +68,7 @@ class TestUpsert(SyncCase):
         report = self.send_ok("students", {**STUDENT, "address": {"state": "Karnatka", "country": "India"}})
         self.assertIn("Karnatka", report.items[0].warnings[0])
         self.assertEqual(self.student(STUDENT["externalId"]).state_text, "Karnatka")
-        self.assertEqual(self.read("students", STUDENT["externalId"])["address"]["state"], "Karnatka")
+        self.assertEqual(self.document("students", STUDENT["externalId"])["address"]["state"], "Karnatka")
 
     def test_a_phone_that_is_none_is_kept_and_told(self):
         report = self.send_ok("parents", {**FATHER, "phone": "ask mother"})
@@ -132,7 +132,7 @@ class TestBatch(SyncCase):
 
         def refusing_create(records, vals_list):
             if any(vals["portal_user_id"] in refused for vals in vals_list):
-                raise ValidationError("No such portal user.")
+                raise ValidationError(records.env._("No such portal user."))
             return create(records, vals_list)
 
         documents = [{**document, "portalUserId": document["externalId"]} for document in self.families(10)]
@@ -263,7 +263,7 @@ class TestLinks(SyncCase):
             ("Stepmother", True, True, "2025-06-01"),
         )
         self.assertEqual(
-            self.read("parents", MOTHER["externalId"])["students"],
+            self.document("parents", MOTHER["externalId"])["students"],
             [
                 {
                     "externalId": STUDENT["externalId"],
@@ -281,7 +281,7 @@ class TestLinks(SyncCase):
         self.send_ok("parents", {**FATHER, "students": [STUDENT["externalId"]]})
         self.assertEqual(self.links().parent_id.name, FATHER["name"])
         self.assertEqual(
-            self.read("parents", FATHER["externalId"])["students"], [{"externalId": STUDENT["externalId"]}]
+            self.document("parents", FATHER["externalId"])["students"], [{"externalId": STUDENT["externalId"]}]
         )
 
     def test_flags_that_are_absent_are_kept_and_links_no_longer_named_go(self):

@@ -40,7 +40,7 @@ class TestFeeSchedule(AccountingCase):
     def test_printed_payload_is_taken_and_comes_back(self):
         self.send_ok("fee-schedules", FEES)
         self.assertEqual(
-            {**self.read("fee-schedules", FEES["externalId"]), "currency": None}, {**FEES, "currency": None}
+            {**self.document("fee-schedules", FEES["externalId"]), "currency": None}, {**FEES, "currency": None}
         )
         self.assertEqual(self.statuses(self.send_ok("fee-schedules", FEES)), ["unchanged"])
 

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Takes the pictures of docs/: plays the demo against a fresh server, then looks at it as an administrator does.
+
+Started by `./dev screenshots`, which sets SCHOOL_SYNC_URL, SCHOOL_SYNC_KEY and SCHOOL_SYNC_CHROMIUM.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+URL = os.environ["SCHOOL_SYNC_URL"]
+KEY = os.environ["SCHOOL_SYNC_KEY"]
+SIZE = {"width": 1400, "height": 900}
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# What a browser shows for a moment and then no more.
+READY = ".o_action_manager .o_view_controller, .o_action_manager .o_form_view"
+
+
+def send_a_mixed_batch() -> None:
+    """A batch as they come on the first day of school: some good, some not."""
+    documents = [
+        {"externalId": "PS-0001-F", "name": "Changed Name", "phone": "ask the mother"},
+        {"externalId": "PS-9001-M", "name": "New Guardian", "email": "new@example.com"},
+        {"externalId": "PS-9002-F", "name": "", "email": "nobody"},
+    ]
+    requests.post(f"{URL}/api/parents", json=documents, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+
+
+def log_in(page: Page) -> None:
+    page.goto(f"{URL}/web/login")
+    page.fill("input[name=login]", "admin")
+    page.fill("input[name=password]", "admin")
+    page.click("button[type=submit]")
+    page.wait_for_selector(".o_main_navbar")
+
+
+def find(page: Page, model: str, domain: list) -> int:
+    """:return: the id of the first record that ``domain`` finds, asked as the web client asks"""
+    answer = page.request.post(
+        f"{URL}/web/dataset/call_kw/{model}/search",
+        data={
+            "jsonrpc": "2.0",
+            "method": "call",
+            "params": {"model": model, "method": "search", "args": [domain], "kwargs": {"limit": 1}},
+        },
+    )
+    return answer.json()["result"][0]
+
+
+def take(page: Page, name: str, path: str, tab: str | None = None) -> None:
+    page.goto(f"{URL}/odoo/{path}")
+    page.wait_for_selector(READY)
+    if tab:
+        page.get_by_role("tab", name=tab).click()
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)
+    page.screenshot(path=DOCS / f"{name}.png")
+    print(f"docs/{name}.png")
+
+
+def main() -> int:
+    DOCS.mkdir(exist_ok=True)
+    play = [sys.executable, str(ROOT / "demo" / "play.py"), "--url", URL, "--families", "12"]
+    subprocess.run(play, check=True, stdout=subprocess.DEVNULL)
+    send_a_mixed_batch()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ["SCHOOL_SYNC_CHROMIUM"], args=FLAGS)
+        page = browser.new_page(viewport=SIZE)
+        log_in(page)
+        student = find(page, "school.student", [["link_ids", "!=", False]])
+        billing = find(page, "school.billing", [["state", "=", "paid"]])
+        schedule = find(page, "school.fee.schedule", [["name", "like", "APP-2025"]])
+        log = find(page, "school.sync.log", [["state", "=", "partial"]])
+        take(page, "student_form", f"school.student/{student}", "Guardians")
+        take(page, "sync_log", "action-school_erp_sync.school_sync_log_action")
+        take(page, "sync_log_form", f"school.sync.log/{log}")
+        take(page, "billing_form", f"school.billing/{billing}")
+        take(page, "fee_schedule_form", f"school.fee.schedule/{schedule}")
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
