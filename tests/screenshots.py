@@ -65,8 +65,8 @@ def take(page: Page, name: str, path: str, tab: str | None = None) -> None:
     page.wait_for_selector(READY)
     if tab:
         page.get_by_role("tab", name=tab).click()
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(500)
+    # The web client keeps a connection open for news, so that the network is never idle.
+    page.wait_for_timeout(2000)
     page.screenshot(path=DOCS / f"{name}.png")
     print(f"docs/{name}.png")
 
@@ -80,15 +80,15 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=os.environ["SCHOOL_SYNC_CHROMIUM"], args=FLAGS)
         page = browser.new_page(viewport=SIZE)
         log_in(page)
-        student = find(page, "school.student", [["link_ids", "!=", False]])
+        student = find(page, "school.student", [["sync_binding_ids.external_id", "=", "PS-0001-1"]])
         billing = find(page, "school.billing", [["state", "=", "paid"]])
         schedule = find(page, "school.fee.schedule", [["name", "like", "APP-2025"]])
         log = find(page, "school.sync.log", [["state", "=", "partial"]])
-        take(page, "student_form", f"school.student/{student}", "Guardians")
+        take(page, "student_form", f"action-school_erp_sync.school_student_action/{student}", "Guardians")
         take(page, "sync_log", "action-school_erp_sync.school_sync_log_action")
-        take(page, "sync_log_form", f"school.sync.log/{log}")
-        take(page, "billing_form", f"school.billing/{billing}")
-        take(page, "fee_schedule_form", f"school.fee.schedule/{schedule}")
+        take(page, "sync_log_form", f"action-school_erp_sync.school_sync_log_action/{log}")
+        take(page, "billing_form", f"action-school_erp_sync.school_billing_action/{billing}")
+        take(page, "fee_schedule_form", f"action-school_erp_sync.school_fee_schedule_action/{schedule}")
         browser.close()
     return 0
 

@@ -88,6 +88,10 @@ class SchoolStudent(models.Model):
     transport_mode = fields.Char()
     transport_route = fields.Char()
     link_ids = fields.One2many("school.parent.link", "student_id", string="Guardians")
+    fee_schedule_ids = fields.One2many("school.fee.schedule", "student_id", string="Fee Schedules")
+    fee_schedule_count = fields.Integer(compute="_compute_fee_counts")
+    billing_ids = fields.One2many("school.billing", "student_id", string="Billings")
+    billing_count = fields.Integer(compute="_compute_fee_counts")
     parent_count = fields.Integer(compute="_compute_parent_count")
     parent_ids = fields.Many2many("school.parent", string="Guardian Names", compute="_compute_parents")
     main_parent_id = fields.Many2one("school.parent", "First Guardian", compute="_compute_parents")
@@ -109,6 +113,22 @@ class SchoolStudent(models.Model):
             student.parent_ids = parents
             student.main_parent_id = parents[:1]
             student.main_phone = parents[:1].phone
+
+    @api.depends("fee_schedule_ids", "billing_ids")
+    def _compute_fee_counts(self):
+        for student in self:
+            student.fee_schedule_count = len(student.fee_schedule_ids)
+            student.billing_count = len(student.billing_ids)
+
+    def action_open_fee_schedules(self):
+        """:return: the action that shows this student's fee schedules"""
+        action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_fee_schedule_action")
+        return {**action, "domain": [("student_id", "in", self.ids)]}
+
+    def action_open_billings(self):
+        """:return: the action that shows this student's billings"""
+        action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_billing_action")
+        return {**action, "domain": [("student_id", "in", self.ids)]}
 
     def action_open_parents(self):
         """:return: the action that shows this student's guardians"""
