@@ -212,7 +212,7 @@ def _item_json(item: Item, model: str):
     body = {"externalId": item.external_id, "id": item.res_id, "model": model, "status": item.status.value}
     if item.version is not None:
         body["version"] = item.version
-    if item.warnings:
+    if item.warnings and item.went_through:
         body["warnings"] = item.warnings
     return body
 

@@ -14,6 +14,7 @@ from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, Missing
 from odoo.http import Response
 
 from ..contract.base import FieldError
+from ..sync.item import Refused
 
 _logger = logging.getLogger(__name__)
 
@@ -87,6 +88,9 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
             return Problem(403, "forbidden", "The user of this API key may not do this; ask an Odoo administrator.")
         case MissingError():
             return Problem(404, "not-found", "The record does not exist any more.")
+        case Refused():
+            error = FieldError(exc.pointer, exc.code, str(exc))
+            return Problem(409, exc.code.replace("_", "-"), str(exc), errors=[error])
         case UserError():
             return Problem(422, "refused", f"Odoo refuses this: {exc}")
         case ConcurrencyError() | psycopg2.OperationalError():

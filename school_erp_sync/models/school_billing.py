@@ -10,8 +10,6 @@ from ..sync.merge import value_at
 _MONEY_PATHS = ("studentExternalId", "payerExternalId", "currency", "issueDate", "lines", "total")
 _MOVE_PATHS = frozenset({*_MONEY_PATHS, "dueDate", "invoiceNumber", "notes"})
 _POSTED = frozenset({"sent", "overdue", "partial", "paid"})
-# The same state of an invoice, told before and after its due date.
-_SAME_STATE = {"overdue": "sent"}
 
 
 class SchoolBilling(models.Model):
@@ -215,6 +213,15 @@ class SchoolBilling(models.Model):
         move = billing.move_id
         if move.state != "posted":
             return
+        if billing.state == "cancelled":
+            if item.decision.document["status"] != "cancelled":
+                item.fail(
+                    "/status",
+                    "credited_invoice",
+                    f"invoice {move.name} was credited in full; bill anew under another externalId",
+                    Status.CONFLICT,
+                )
+            return
         document, last = item.decision.document, item.binding.document or {}
         if document["status"] == "draft":
             item.fail(
@@ -268,6 +275,15 @@ class SchoolBilling(models.Model):
     @api.model
     def _sync_write(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_write(source, items)
+        cancelled = self.env["account.move"].concat(
+            *(
+                self.browse(item.res_id).move_id
+                for item in items
+                if item.decision.document["status"] != "cancelled"
+            )
+        ).filtered(lambda move: move.state == "cancel")
+        # Billed after all: what was cancelled, and never credited, is drafted again and follows its document.
+        cancelled.button_draft()
         touched = [item for item in items if not item.paths.isdisjoint(_MOVE_PATHS)]
         lines_by_item = {item: self._sync_prepare_lines(item.decision.document) for item in touched}
         accounting = self._get_accounting(list(lines_by_item.values()), source) if touched else ()
@@ -308,8 +324,11 @@ class SchoolBilling(models.Model):
                     f"the period of {billing.issue_date} is locked; "
                     f"invoice {billing.move_id.name} is accounted for on {billing.move_id.date}"
                 )
-            if item.decision.document["status"] == "cancelled":
+            status = item.decision.document["status"]
+            if status == "cancelled":
                 billing._cancel_move(source)
+            elif status in ("sent", "overdue") and billing.state in ("partial", "paid"):
+                item.warn(f"invoice {billing.move_id.name} is {billing.state}; the status {status} changes nothing")
         self._sync_register_payments(source, billings)
         return items
 
@@ -593,7 +612,7 @@ class SchoolBilling(models.Model):
                         if (payment_json := billing._payment_to_json(payment))
                     ],
                     "invoice.id": move.id or None,
-                    "invoice.number": move.name if move.state != "draft" else None,
+                    "invoice.number": move.name or None if move.state != "draft" else None,
                     "invoice.state": move.state or None,
                 }
             )
@@ -625,8 +644,6 @@ class SchoolBilling(models.Model):
         }
 
     def _sync_holds(self, path, said, now):
-        if path == "status":
-            return _SAME_STATE.get(said, said) == _SAME_STATE.get(now, now)
         if path == "lines":
             return [self._line_essence(line) for line in said] == [self._line_essence(line) for line in now]
         if path == "payments":
