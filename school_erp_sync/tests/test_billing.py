@@ -277,6 +277,21 @@ class TestBilling(AccountingCase):
 
         self.assertEqual(items(by_sync), items(by_form))
 
+    def test_second_company_bills_in_its_own_books(self):
+        north = self.env["res.company"].create({"name": "North School"})
+        self.env["account.chart.template"].try_loading("generic_coa", company=north, install_demo=False)
+        self.env.user.company_ids += north
+        source = self.as_api_user(self.env["school.sync.source"].create({"name": "North SIS", "company_id": north.id}))
+        self.send_ok("parents", FATHER, source=source)
+        self.send_ok("students", {**STUDENT, "parents": [FATHER["externalId"]]}, source=source)
+        self.send_ok("billings", {**BILLING, "status": "paid"}, source=source)
+        self.send_ok("billings", BILLING)
+        billing = self.env["school.billing"].search([("company_id", "=", north.id)])
+        moves = billing.move_id + billing.payment_ids.payment_id.move_id
+        self.assertEqual((moves.company_id, moves.line_ids.account_id.company_ids), (north, north))
+        self.assertEqual(billing.state, "paid")
+        self.assertEqual(self.billing().move_id.company_id, self.company)
+
     def test_queries_do_not_grow_with_unchanged_billings(self):
         documents = [{**BILLING, "externalId": f"B{number}"} for number in range(10)]
         self.send_ok("billings", *documents)
