@@ -275,13 +275,13 @@ class SchoolBilling(models.Model):
     @api.model
     def _sync_write(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_write(source, items)
-        cancelled = self.env["account.move"].concat(
-            *(
-                self.browse(item.res_id).move_id
-                for item in items
-                if item.decision.document["status"] != "cancelled"
+        cancelled = (
+            self.env["account.move"]
+            .concat(
+                *(self.browse(item.res_id).move_id for item in items if item.decision.document["status"] != "cancelled")
             )
-        ).filtered(lambda move: move.state == "cancel")
+            .filtered(lambda move: move.state == "cancel")
+        )
         # Billed after all: what was cancelled, and never credited, is drafted again and follows its document.
         cancelled.button_draft()
         touched = [item for item in items if not item.paths.isdisjoint(_MOVE_PATHS)]
