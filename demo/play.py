@@ -12,6 +12,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import hr
 import requests
 from faker import Faker
 
@@ -204,6 +205,7 @@ def print_table(rows: list[tuple[str, Counter, float]]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", required=True, help="where Odoo answers")
+    parser.add_argument("--database", help="where HR plays its part too, as admin; nothing of it without")
     parser.add_argument("--families", type=int, default=200, help="how many to generate")
     args = parser.parse_args()
     key = os.environ.get("SCHOOL_SYNC_KEY")
@@ -229,9 +231,14 @@ def main() -> int:
     if failed or set(again) != {"unchanged"}:
         print(f"\nNot as it should be: {failed} failed, and the second time gave {dict(again)}.", file=sys.stderr)
         return 1
-    print("\nThe second time changed nothing.")
+    print("\nThe second time changed nothing.\n")
+    if args.database:
+        officer = hr.Hr(client.url, args.database, "admin", "admin")
+        if not hr.play(officer, hr.PowerSchool(client.url, key)):
+            print("\nHR and PowerSchool did not end as they should.", file=sys.stderr)
+            return 1
     print(
-        f"See for yourself: {client.url}/odoo (login admin, password admin), app School Sync: "
+        f"\nSee for yourself: {client.url}/odoo (login admin, password admin), app School Sync: "
         "Students, Fees > Billings, Sync > Log."
     )
     return 0

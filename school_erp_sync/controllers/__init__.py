@@ -1,1 +1,1 @@
-from . import dispatcher, inbound, redaction
+from . import dispatcher, employees, inbound, redaction

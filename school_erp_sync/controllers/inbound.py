@@ -23,7 +23,12 @@ _STATUS_CODES = {
     Status.ROLLED_BACK: 422,
 }
 _COLLECTION_METHODS = "GET, HEAD, POST, OPTIONS"
-_OWN_PATHS = {"health": "GET, HEAD, OPTIONS", "sync": "POST, OPTIONS"}
+_OWN_PATHS = {
+    "employees": "GET, HEAD, OPTIONS",
+    "health": "GET, HEAD, OPTIONS",
+    "sync": "POST, OPTIONS",
+    "teacher/status": "POST, OPTIONS",
+}
 _DOCUMENT_METHODS = "GET, HEAD, DELETE, OPTIONS"
 
 
@@ -123,15 +128,17 @@ class SchoolSyncController(http.Controller):
     def elsewhere(self, source, path=""):
         """Every other path below /api, and every other method."""
         entity, _slash, external_id = path.partition("/")
-        self._check_entity(source, entity)
+        self._check_entity(source, entity, external_id)
         raise _not_allowed(_DOCUMENT_METHODS if external_id else _COLLECTION_METHODS)
 
     def _check_entity(self, source, entity, external_id=""):
-        if entity in _OWN_PATHS:
-            raise _not_allowed(_OWN_PATHS[entity])
+        own = _OWN_PATHS.get(entity) or _OWN_PATHS.get(f"{entity}/{external_id}")
+        if own:
+            raise _not_allowed(own)
         entities = source._sync_entities()
         if entity not in entities:
-            raise Problem(404, "not-found", f"There is no such path. Entities are: {', '.join(sorted(entities))}.")
+            names = ", ".join(sorted({*entities, "employees"}))
+            raise Problem(404, "not-found", f"There is no such path. Entities are: {names}.")
         if "\0" in external_id:
             raise _unknown(entity, external_id)
         request.dispatcher.entity = entity

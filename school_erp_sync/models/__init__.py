@@ -28,3 +28,9 @@ from . import school_application
 from . import school_enrollment
 from . import school_roster_assignment
 from . import school_student_academic
+from . import school_sync_source_outbound
+from . import school_sync_employee
+from . import school_sync_incident
+from . import school_sync_failure
+from . import hr_version
+from . import hr_employee

@@ -91,6 +91,7 @@ class SchoolSyncLog(models.Model):
         )
         for report in reports:
             log._record_lines(report)
+        self.env["school.sync.incident"]._observe(source, exchange, reports)
 
     def _record_lines(self, report: Report) -> None:
         items = [item for item in report.items if item.status is not Status.UNCHANGED]
@@ -126,7 +127,10 @@ class SchoolSyncLog(models.Model):
 
     @api.model
     def _line_message(self, item: Item) -> str | None:
-        sentences = [f"{error.pointer or '/'}: {error.detail}" for error in item.errors] + item.warnings
+        in_words = item.status is Status.REFUSED
+        sentences = [
+            error.detail if in_words else f"{error.pointer or '/'}: {error.detail}" for error in item.errors
+        ] + item.warnings
         if item.status is Status.UPDATED:
             sentences.insert(0, f"changed: {', '.join(sorted(item.paths)) or 'nothing but its archived state'}")
         return "\n".join(sentences) or None

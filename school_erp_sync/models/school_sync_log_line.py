@@ -12,6 +12,7 @@ class SchoolSyncLogLine(models.Model):
     log_id = fields.Many2one("school.sync.log", required=True, readonly=True, index=True, ondelete="cascade")
     company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
     source_id = fields.Many2one(related="log_id.source_id")
+    source_name = fields.Char(related="log_id.source_id.name")
     entity = fields.Char(related="log_id.entity")
     position = fields.Integer("#", readonly=True, aggregator=None)
     external_id = fields.Char("External ID", readonly=True, index="btree_not_null")

@@ -40,7 +40,7 @@ def read_page(
     :return: the documents, and the cursor of the next page or None
     :raises BadCursor: for a cursor of another list, or of nobody's making
     """
-    domain = Domain("id", ">", read_cursor(cursor, ENTITY)) if cursor else Domain.TRUE
+    domain = Domain("id", ">", read_cursor(cursor, ENTITY)) if cursor is not None else Domain.TRUE
     if state:
         domain &= Domain("state", "=", state)
     if updated_since:

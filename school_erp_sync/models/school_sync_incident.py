@@ -1,0 +1,197 @@
+from collections.abc import Iterable
+from typing import Any
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ..sync.item import Item, Report, Status
+
+ACTIVITY_TYPE = "mail.mail_activity_data_warning"
+FAILING = frozenset({Status.FAILED, Status.CONFLICT, Status.REFUSED, Status.PARKED})
+# What stands for a whole request that failed, in place of an externalId.
+WHOLE_REQUEST = ""
+# Not the fault of what was sent: sent again, it may go through.
+_PASSING = frozenset({429, 503})
+
+
+class SchoolSyncIncident(models.Model):
+    """Something that goes wrong between a source and Odoo: one kind of failure of one entity, for as long as it lasts.
+
+    The first failure of a kind opens it and tells the people responsible for the source; what else fails in the same
+    way only counts. When all of it has gone through after all, it is resolved by itself, and so are their activities.
+    """
+
+    _name = "school.sync.incident"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _description = "Sync Problem"
+    _order = "id desc"
+    _mail_post_access = "read"
+
+    source_id = fields.Many2one("school.sync.source", required=True, readonly=True, ondelete="cascade")
+    source_name = fields.Char("School System", related="source_id.name")
+    company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
+    entity = fields.Char("Kind of Record", required=True, readonly=True)
+    code = fields.Char(required=True, readonly=True)
+    kind = fields.Char("Kind of Problem", compute="_compute_kind")
+    message = fields.Text("First Message", readonly=True)
+    state = fields.Selection([("open", "Open"), ("resolved", "Resolved")], required=True, readonly=True, default="open")
+    resolved_at = fields.Datetime("Resolved", readonly=True)
+    failure_ids = fields.One2many("school.sync.failure", "incident_id", string="What Failed", readonly=True)
+    failure_count = fields.Integer("Failing", compute="_compute_failures")
+    failed_at = fields.Datetime("Last Failure", compute="_compute_failures")
+
+    _open_index = models.UniqueIndex("(source_id, entity, code) WHERE state = 'open'")
+
+    @api.depends("code")
+    def _compute_kind(self):
+        for incident in self:
+            incident.kind = (incident.code or "").replace("_", " ").replace("-", " ").capitalize()
+
+    @api.depends("source_id.name", "entity", "kind")
+    def _compute_display_name(self):
+        for incident in self:
+            incident.display_name = f"{incident.source_name}: {incident.entity}, {(incident.kind or '').lower()}"
+
+    @api.depends("failure_ids")
+    def _compute_failures(self):
+        found = {
+            incident: (count, latest)
+            for incident, count, latest in self.env["school.sync.failure"]._read_group(
+                [("incident_id", "in", self.ids)], ["incident_id"], ["__count", "write_date:max"]
+            )
+        }
+        for incident in self:
+            incident.failure_count, incident.failed_at = found.get(incident, (0, False))
+
+    # ------------------------------------------------------------------
+    # Opening and resolving
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _observe(self, source, exchange: dict[str, Any], reports: Iterable[Report]) -> None:
+        """Learn from an exchange what fails and what no longer does. Called for every exchange that is logged.
+
+        Everything happens in the transaction of the exchange, the mails being queued in it: tried again, it notifies
+        once; rolled back, it does not.
+
+        :param exchange: as :meth:`school.sync.log._record` takes it
+        :param reports: what became of the documents; none where the request failed as a whole
+        """
+        # sudo: what goes wrong is noted for people other than the API user, who must neither read nor shape it.
+        incidents = self.sudo()
+        reports = tuple(reports)
+        for report in reports:
+            entity = getattr(self.env[report.model], "_sync_entity", None) or exchange["entity"]
+            failed = {}
+            for item in report.items:
+                if item.status in FAILING:
+                    failed[item.external_id or WHOLE_REQUEST] = _failure(item)
+            passed = [item.external_id for item in report.items if item.went_through and item.status not in FAILING]
+            incidents._settle(source, entity, failed, passed if failed else [*passed, WHOLE_REQUEST])
+        status = exchange["http_status"]
+        if not reports and exchange["entity"] and status >= 400 and status not in _PASSING:
+            failed = {WHOLE_REQUEST: (f"http_{status}", exchange["message"])}
+            incidents._settle(source, exchange["entity"], failed, [])
+
+    @api.model
+    def _settle(self, source, entity: str, failed: dict[str, tuple[str, str]], passed: list[str]) -> None:
+        """Note what of ``entity`` fails now, and what does not any more.
+
+        :param failed: the kind of problem and the message, by externalId
+        :param passed: externalIds
+        """
+        is_open = Domain("source_id", "=", source.id) & Domain("entity", "=", entity) & Domain("state", "=", "open")
+        known = {incident.code: incident for incident in self.search(is_open)}
+        if not known and not failed:
+            return
+        opened = self._open(source, entity, failed, known)
+        failures = self.env["school.sync.failure"]
+        failures._forget(known.values(), passed, failed)
+        failures._note({**known, **opened}, failed)
+        self.browse().concat(*known.values())._resolve_settled()
+        self.browse().concat(*opened.values())._notify()
+
+    @api.model
+    def _open(self, source, entity, failed, known) -> dict[str, Any]:
+        first = {}
+        for code, message in failed.values():
+            if code not in known:
+                first.setdefault(code, message)
+        if not first:
+            return {}
+        # Raw SQL: where somebody else opens the same at this moment, PostgreSQL ends the transaction in a way that
+        # makes Odoo run it again, and then it is open already.
+        rows = self.env.execute_query(
+            SQL(
+                """
+                INSERT INTO school_sync_incident
+                       (source_id, company_id, entity, code, message, state,
+                        create_uid, create_date, write_uid, write_date)
+                SELECT %(source_id)s, %(company_id)s, %(entity)s, first.code, first.message, 'open',
+                       %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC'
+                  FROM unnest(%(codes)s::varchar[], %(messages)s::text[]) AS first(code, message)
+                    ON CONFLICT (source_id, entity, code) WHERE state = 'open' DO NOTHING
+             RETURNING id, code
+                """,
+                source_id=source.id,
+                company_id=source.company_id.id,
+                entity=entity,
+                uid=self.env.uid,
+                codes=list(first),
+                messages=list(first.values()),
+            )
+        )
+        return {code: self.browse(incident_id) for incident_id, code in rows}
+
+    def _resolve_settled(self) -> None:
+        """Resolve those of these incidents of which nothing is left."""
+        resolved = self.filtered(lambda incident: not incident.failure_count)
+        if not resolved:
+            return
+        resolved.write({"state": "resolved", "resolved_at": fields.Datetime.now()})
+        for incident in resolved:
+            incident.activity_feedback([ACTIVITY_TYPE], feedback=self.env._("All of it has gone through meanwhile."))
+
+    # ------------------------------------------------------------------
+    # Telling people
+    # ------------------------------------------------------------------
+
+    def _notify(self) -> None:
+        """Tell the people responsible for the source: an activity each, and a mail in the language of each.
+
+        What is parked waits for something that is to come by itself: the daily summary is enough.
+        """
+        template = self.env.ref("school_erp_sync.mail_template_incident", raise_if_not_found=False)
+        for incident in self.filtered(lambda incident: incident.code != Status.PARKED.value):
+            people = incident.source_id._people_to_notify()
+            for user in people:
+                # The mail below says it already: Odoo's own mail about a new activity would be the second.
+                incident.with_context(mail_activity_quick_update=True, lang=user.lang).activity_schedule(
+                    ACTIVITY_TYPE, user_id=user.id, summary=incident.with_context(lang=user.lang)._summary()
+                )
+            if template:
+                incident.source_id._queue_mail(template, incident.id, people)
+
+    def _summary(self) -> str:
+        return self.env._("%(name)s: problem with %(entity)s", name=self.source_name, entity=self.entity)
+
+    def action_open_failures(self):
+        """:return: the action that shows the employees, or the documents, that fail"""
+        self.ensure_one()
+        ids = self.failure_ids.mapped("external_id")
+        if self.entity == "employees":
+            action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.hr_employee_sync_action")
+            action["domain"] = [("school_sync_uid", "in", ids)]
+            action["context"] = {"active_test": False}
+        else:
+            action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_log_line_action")
+            action["domain"] = [("source_id", "=", self.source_id.id), ("external_id", "in", ids)]
+        return action
+
+
+def _failure(item: Item) -> tuple[str, str]:
+    """The kind of problem that ``item`` has, and what to say of it."""
+    if item.status in (Status.CONFLICT, Status.PARKED):
+        return item.status.value, "\n".join([error.detail for error in item.errors] + item.warnings)
+    return item.errors[0].code, "\n".join(error.detail for error in item.errors)
