@@ -288,9 +288,10 @@ def test_each_of_many_mistakes_is_named(api, nothing_written):
 def test_mistake_and_unknown_references_are_named_at_once(api, nothing_written):
     document = student(dob="soon", address={"country": "Narnia"}, parents=["PAR-nobody"])
 
-    assert pointers(problem(api.post("students", document), 422)) == {
-        "/dob": "invalid_date",
-        "/address/country": "unknown_country",
+    mistakes = {"/dob": "invalid_date", "/address/country": "unknown_country"}
+    assert pointers(problem(api.post("students", document), 422)) == mistakes
+    assert pointers(problem(api.post("students", document, onMissing="error"), 422)) == {
+        **mistakes,
         "/parents/0": "reference_missing",
     }
 

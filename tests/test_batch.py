@@ -160,7 +160,7 @@ def test_empty_array_does_nothing(api, nothing_written):
 
 def test_failed_reference_leaves_its_neighbours(api):
     good, bad = student(), student(parents=["PAR-nobody"])
-    body = ok(api.post("students", [bad, good]), 207)
+    body = ok(api.post("students", [bad, good], onMissing="error"), 207)
 
     assert pointers(body["items"][0]) == {"/0/parents/0": "reference_missing"}
     assert body["items"][1]["status"] == "created"

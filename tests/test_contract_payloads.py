@@ -246,7 +246,7 @@ def test_link_edited_in_odoo_shows_in_get(api, admin, family):
 
 def test_parent_that_is_not_known_is_named(api, family, tables):
     document = student(parents=[family[0], "PAR-nobody"])
-    body = problem(api.post("students", document), 422)
+    body = problem(api.post("students", document, onMissing="error"), 409)
 
     assert pointers(body) == {"/parents/1": "reference_missing"}
     assert "PAR-nobody" in body["detail"]

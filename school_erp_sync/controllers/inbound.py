@@ -14,6 +14,7 @@ from ..sync.item import Item, Report, Status
 from .problem import Problem, json_response
 
 MOST_IN_A_PAGE = 1000
+PARKED_STATES = ("waiting", "failed", "expired")
 _STATUS_CODES = {
     Status.CREATED: 201,
     Status.PARKED: 202,
@@ -27,6 +28,7 @@ _OWN_PATHS = {
     "employees": "GET, HEAD, OPTIONS",
     "health": "GET, HEAD, OPTIONS",
     "sync": "POST, OPTIONS",
+    "sync/parked": "GET, HEAD, OPTIONS",
     "teacher/status": "POST, OPTIONS",
 }
 _DOCUMENT_METHODS = "GET, HEAD, DELETE, OPTIONS"
@@ -78,12 +80,10 @@ class SchoolSyncController(http.Controller):
     def upsert(self, source, entity):
         """Create or update a document, or a batch of them."""
         self._check_entity(source, entity)
-        options = Options({"atomic"})
-        atomic = options.choice("atomic", {"true": True, "false": False}, default="false")
-        options.check()
+        how = _how_to_apply()
         payload = request.dispatcher.read_payload()
         single = isinstance(payload, dict)
-        report = engine.run(source, entity, [payload] if single else payload, atomic=atomic)
+        report = engine.run(source, entity, [payload] if single else payload, **how)
         request.dispatcher.reports = (report,)
         if single:
             return _answer_one(report.items[0], report.model, entity)
@@ -92,15 +92,29 @@ class SchoolSyncController(http.Controller):
     @sync_route("/api/sync", "POST", allow=_OWN_PATHS["sync"])
     def upsert_bundle(self, source):
         """Create or update documents of several entities, which may refer to each other: a family in one call."""
-        options = Options({"atomic"})
-        atomic = options.choice("atomic", {"true": True, "false": False}, default="false")
-        options.check()
+        how = _how_to_apply()
         request.dispatcher.entity = "sync"
         payload = request.dispatcher.read_payload()
         _check_bundle(source, payload)
-        reports = engine.run_bundle(source, payload, atomic=atomic)
+        reports = engine.run_bundle(source, payload, **how)
         request.dispatcher.reports = tuple(reports.values())
         return _answer_bundle(reports)
+
+    @sync_route("/api/sync/parked", "GET", allow=_OWN_PATHS["sync/parked"])
+    def read_parked(self, source):
+        """A page of the documents that wait for a record they refer to, the oldest first."""
+        options = Options({"limit", "cursor", "entity", "state"})
+        limit = options.integer("limit", default=100, least=1, most=MOST_IN_A_PAGE)
+        entity = options.choice("entity", {None: None} | {name: name for name in source._sync_entities()}, default=None)
+        state = options.choice("state", {None: None} | {name: name for name in PARKED_STATES}, default=None)
+        options.check()
+        try:
+            items, cursor = outbound.read_parked(
+                source, limit=limit, cursor=options.get("cursor"), entity=entity, state=state
+            )
+        except outbound.BadCursor as exc:
+            raise bad_option("cursor", "was not made by this list; leave it out to start from the beginning") from exc
+        return json_response({"items": items, "nextCursor": cursor}, 200)
 
     @sync_route("/api/<string:entity>/<everything:external_id>", "GET", allow=_DOCUMENT_METHODS)
     def read_one(self, source, entity, external_id):
@@ -109,7 +123,7 @@ class SchoolSyncController(http.Controller):
         Options(set()).check()
         document = outbound.read_one(source, entity, external_id)
         if document is None:
-            raise _unknown(entity, external_id)
+            raise _unknown(entity, external_id, parked=outbound.is_parked(source, entity, external_id))
         return json_response(document, 200, {"ETag": f'"{document["version"]}"'})
 
     @sync_route("/api/<string:entity>/<everything:external_id>", "DELETE", allow=_DOCUMENT_METHODS)
@@ -175,7 +189,7 @@ class Options:
     def choice(self, name, choices, *, default):
         text = self._args.get(name, default)
         if text not in choices:
-            self._errors.append(_option_error(name, f"must be one of {', '.join(choices)}"))
+            self._errors.append(_option_error(name, f"must be one of {', '.join(filter(None, choices))}"))
         return choices.get(text)
 
     def moment(self, name):
@@ -198,6 +212,17 @@ class Options:
             raise Problem(400, "bad-option", "The query string has mistakes.", errors=self._errors)
 
 
+def _how_to_apply():
+    """:return: the options of :func:`engine.run` and :func:`engine.run_bundle`, as the query string says"""
+    options = Options({"atomic", "onMissing"})
+    how = {
+        "atomic": options.choice("atomic", {"true": True, "false": False}, default="false"),
+        "parking_allowed": options.choice("onMissing", {"park": True, "error": False}, default="park"),
+    }
+    options.check()
+    return how
+
+
 def bad_option(name, sentence):
     return Problem(400, "bad-option", "The query string has mistakes.", errors=[_option_error(name, sentence)])
 
@@ -207,8 +232,11 @@ def _option_error(name, sentence):
     return FieldError(f"?{name}", "bad_option", f"{name} {sentence}")
 
 
-def _unknown(entity, external_id):
-    return Problem(404, "not-found", f"No record of {entity} is known as {external_id[:255]!r} in this source.")
+def _unknown(entity, external_id, *, parked=False):
+    detail = f"No record of {entity} is known as {external_id[:255]!r} in this source."
+    if parked:
+        detail += " A document of that name is parked: GET /api/sync/parked tells what it waits for."
+    return Problem(404, "not-found", detail)
 
 
 def _not_allowed(methods):
@@ -219,8 +247,10 @@ def _item_json(item: Item, model: str):
     body = {"externalId": item.external_id, "id": item.res_id, "model": model, "status": item.status.value}
     if item.version is not None:
         body["version"] = item.version
-    if item.warnings and item.went_through:
-        body["warnings"] = item.warnings
+    if item.status is Status.PARKED:
+        body["missing"] = [reference.as_json() for reference in item.missing]
+    if item.notes and item.went_through:
+        body["warnings"] = item.notes
     return body
 
 
@@ -229,11 +259,16 @@ def _answer_one(item: Item, model: str, entity: str):
     body = _item_json(item, model)
     if not item.went_through:
         kind = "invalid-document" if code == 422 else item.status.value
+        if item.errors and all(error.code == "reference_missing" for error in item.errors):
+            # Nothing is wrong with the document; it came too early.
+            code, kind = 409, "reference-missing"
         del body["status"]
         detail = "; ".join(error.detail for error in item.errors)
         # Answered, not raised: the exchange is logged in this transaction.
         problem = Problem(code, kind, detail, errors=item.errors, extra=body)
         return problem.answer(request.dispatcher.request_id, request.httprequest.path)
+    if item.version is None:
+        return json_response(body, code)
     headers = {"ETag": f'"{item.version}"', "Location": f"/api/{entity}/{quote(item.external_id, safe='')}"}
     return json_response(body, code, headers)
 

@@ -9,6 +9,12 @@ from . import school_sync_source
 from . import school_sync_binding
 from . import school_sync_log
 from . import school_sync_log_line
+from . import school_sync_policy
+from . import school_sync_source_inbound
+from . import school_sync_parked
+from . import school_sync_parked_reference
+from . import school_sync_conflict
+from . import school_sync_conflict_line
 from . import res_partner
 from . import account_move
 from . import product_product

@@ -65,10 +65,10 @@ class SchoolAcademicMixin(models.AbstractModel):
     # From records to documents
     # ------------------------------------------------------------------
 
-    def _sync_to_json(self, source):
+    def _sync_to_json(self, source, paths=None):
         return [
             {**current, **{path: record[name].code or None for path, name in self._sync_code_fields.items()}}
-            for record, current in zip(self, super()._sync_to_json(source), strict=True)
+            for record, current in zip(self, super()._sync_to_json(source, paths), strict=True)
         ]
 
     def _sync_field_to_json(self, name: str) -> Any:

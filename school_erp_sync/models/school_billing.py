@@ -29,6 +29,8 @@ class SchoolBilling(models.Model):
         "dueDate": "due_date",
         "notes": "notes",
     }
+    # What was paid, and what that makes of the invoice, Odoo's accountants say as well.
+    _sync_merged_paths = frozenset({"status", "payments"})
     _sync_reference_fields = {
         "studentExternalId": ("students", "student_id"),
         "payerExternalId": ("parents", "payer_id"),
@@ -594,8 +596,8 @@ class SchoolBilling(models.Model):
     # From records to documents
     # ------------------------------------------------------------------
 
-    def _sync_to_json(self, source):
-        result = super()._sync_to_json(source)
+    def _sync_to_json(self, source, paths=None):
+        result = super()._sync_to_json(source, paths)
         for billing, current in zip(self, result, strict=True):
             move = billing.move_id
             current.update(
@@ -642,6 +644,10 @@ class SchoolBilling(models.Model):
             "amount": self._amount_to_json(payment.amount),
             **{key: value for key, value in said.items() if value},
         }
+
+    @api.model
+    def _sync_defaults(self, source):
+        return {**super()._sync_defaults(source), "currency": source.company_id.currency_id.name}
 
     def _sync_holds(self, path, said, now):
         if path == "lines":

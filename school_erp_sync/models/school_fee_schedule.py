@@ -208,8 +208,8 @@ class SchoolFeeSchedule(models.Model):
     # From records to documents
     # ------------------------------------------------------------------
 
-    def _sync_to_json(self, source):
-        result = super()._sync_to_json(source)
+    def _sync_to_json(self, source, paths=None):
+        result = super()._sync_to_json(source, paths)
         for schedule, current in zip(self, result, strict=True):
             current["total"] = schedule._amount_to_json(schedule.total)
             current["currency"] = schedule.currency_id.name
@@ -232,6 +232,10 @@ class SchoolFeeSchedule(models.Model):
 
     def _amount_to_json(self, amount: float) -> int | float:
         return to_json(to_decimal(self.currency_id.round(amount)))
+
+    @api.model
+    def _sync_defaults(self, source):
+        return {**super()._sync_defaults(source), "currency": source.company_id.currency_id.name}
 
     def _sync_holds(self, path, said, now):
         if path in ("heads", "discounts"):

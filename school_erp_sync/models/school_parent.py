@@ -14,6 +14,7 @@ class SchoolParent(models.Model):
     _sync_entity = "parents"
     _sync_document = ParentDocument
     _sync_raced = True
+    _sync_loose_paths = ("students",)
     _sync_name_path = "name"
     _sync_phone_paths = ("phone",)
     _sync_fields = {
@@ -67,14 +68,20 @@ class SchoolParent(models.Model):
         self.env["school.parent.link"]._sync_replace(source, "parent_id", "students", items)
         return items
 
-    def _sync_to_json(self, source):
-        links = self.env["school.parent.link"]._sync_by_side(source, "parent_id", self)
-        return [
-            {**current, "students": links[parent.id]}
-            for parent, current in zip(self, super()._sync_to_json(source), strict=True)
-        ]
+    def _sync_to_json(self, source, paths=None):
+        result = super()._sync_to_json(source, paths)
+        if paths is None or "students" in paths:
+            links = self.env["school.parent.link"]._sync_by_side(source, "parent_id", self)
+            for parent, current in zip(self, result, strict=True):
+                current["students"] = links[parent.id]
+        return result
 
     def _sync_holds(self, path, said, now):
         if path == "students":
             return self.env["school.parent.link"]._sync_same(said, now)
         return super()._sync_holds(path, said, now)
+
+    def _sync_agrees(self, path, said, now):
+        if path == "students":
+            return self.env["school.parent.link"]._sync_agree(said, now)
+        return super()._sync_agrees(path, said, now)

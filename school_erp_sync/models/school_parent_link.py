@@ -19,6 +19,11 @@ LINK_FIELDS = {
     "end": "date_end",
 }
 
+# What a link is where nobody says.
+_UNSAID = {"priority": 1} | dict.fromkeys(
+    ("custodial", "emergency", "livesWith", "pickup", "receivesMail", "pays"), False
+)
+
 _OTHER_PATH = {"parents": "students", "students": "parents"}
 _OTHER_SIDE = {"student_id": ("parent_id", "parents"), "parent_id": ("student_id", "students")}
 
@@ -152,6 +157,21 @@ class SchoolParentLink(models.Model):
     def _sync_same(self, said: list[dict[str, Any]], now: list[dict[str, Any]]) -> bool:
         """Whether the links ``now`` are what ``said`` says of them, and no more."""
         return self._essence(said) == self._essence(now)
+
+    @api.model
+    def _sync_agree(self, said: list[dict[str, Any]] | None, now: list[dict[str, Any]] | None) -> bool:
+        """Whether the links ``now`` still are what was ``said``. What was not said may be anything, and so may be the
+        links that others have made: they stay in any case."""
+        held = {link["externalId"]: link for link in now or ()}
+        return all(
+            link["externalId"] in held
+            and all(
+                (held[link["externalId"]].get(key) or _UNSAID.get(key)) == (link[key] or _UNSAID.get(key))
+                for key in LINK_FIELDS
+                if key in link
+            )
+            for link in said or ()
+        )
 
     @api.model
     def _essence(self, links: list[dict[str, Any]] | None) -> dict[str, dict[str, Any]]:

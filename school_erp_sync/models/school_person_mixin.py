@@ -198,6 +198,11 @@ class SchoolPersonMixin(models.AbstractModel):
     # From records to documents
     # ------------------------------------------------------------------
 
+    def _sync_written_at(self):
+        return max(
+            self.mapped("write_date") + self.partner_id.mapped("write_date") + self.link_ids.mapped("write_date")
+        )
+
     @api.model
     def _sync_changed_since(self, since) -> Domain:
         return (

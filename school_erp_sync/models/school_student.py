@@ -26,6 +26,7 @@ class SchoolStudent(models.Model):
     _sync_document = StudentDocument
     _sync_after = ("parents",)
     _sync_raced = True
+    _sync_loose_paths = ("parents",)
     _sync_name_path = "fullName"
     _sync_phone_paths = ("emergency.phone",)
     _sync_fields = {
@@ -218,16 +219,16 @@ class SchoolStudent(models.Model):
     # From records to documents
     # ------------------------------------------------------------------
 
-    def _sync_to_json(self, source):
-        links = self.env["school.parent.link"]._sync_by_side(source, "student_id", self)
-        return [
-            {
-                **current,
-                "address.state": current["address.state"] or student.state_text or None,
-                "parents": links[student.id],
-            }
-            for student, current in zip(self, super()._sync_to_json(source), strict=True)
-        ]
+    def _sync_to_json(self, source, paths=None):
+        result = super()._sync_to_json(source, paths)
+        for student, current in zip(self, result, strict=True):
+            if "address.state" in current:
+                current["address.state"] = current["address.state"] or student.state_text or None
+        if paths is None or "parents" in paths:
+            links = self.env["school.parent.link"]._sync_by_side(source, "student_id", self)
+            for student, current in zip(self, result, strict=True):
+                current["parents"] = links[student.id]
+        return result
 
     def _sync_holds(self, path, said, now):
         if path == "parents":
@@ -243,3 +244,8 @@ class SchoolStudent(models.Model):
                 (english.name or "").casefold(),
             }
         return super()._sync_holds(path, said, now)
+
+    def _sync_agrees(self, path, said, now):
+        if path == "parents":
+            return self.env["school.parent.link"]._sync_agree(said, now)
+        return super()._sync_agrees(path, said, now)

@@ -193,5 +193,5 @@ class SchoolSyncIncident(models.Model):
 def _failure(item: Item) -> tuple[str, str]:
     """The kind of problem that ``item`` has, and what to say of it."""
     if item.status in (Status.CONFLICT, Status.PARKED):
-        return item.status.value, "\n".join([error.detail for error in item.errors] + item.warnings)
+        return item.status.value, "\n".join([error.detail for error in item.errors] + item.notes)
     return item.errors[0].code, "\n".join(error.detail for error in item.errors)

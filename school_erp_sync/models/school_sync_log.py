@@ -89,6 +89,8 @@ class SchoolSyncLog(models.Model):
                 "response": self._shorten(exchange["response"]),
             }
         )
+        # What had waited for these documents was applied with them; it was received before.
+        reports = [*reports, *(healed for report in reports for healed in report.healed)]
         for report in reports:
             log._record_lines(report)
         self.env["school.sync.incident"]._observe(source, exchange, reports)
@@ -102,9 +104,9 @@ class SchoolSyncLog(models.Model):
             SQL(
                 """
                 INSERT INTO school_sync_log_line
-                       (log_id, company_id, position, external_id, status, res_model, res_id, message, document,
+                       (log_id, company_id, entity, position, external_id, status, res_model, res_id, message, document,
                         create_uid, create_date, write_uid, write_date)
-                SELECT %(log_id)s, %(company_id)s, line.*,
+                SELECT %(log_id)s, %(company_id)s, %(entity)s, line.*,
                        %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC'
                   FROM unnest(%(positions)s::int[], %(external_ids)s::varchar[], %(statuses)s::varchar[],
                               %(models)s::varchar[], %(res_ids)s::int[], %(messages)s::text[], %(documents)s::text[])
@@ -113,6 +115,7 @@ class SchoolSyncLog(models.Model):
                 """,
                 log_id=self.id,
                 company_id=self.company_id.id,
+                entity=getattr(self.env[report.model], "_sync_entity", None) or self.entity or None,
                 uid=self.env.uid,
                 positions=[item.index for item in items],
                 external_ids=[item.external_id for item in items],
@@ -130,7 +133,9 @@ class SchoolSyncLog(models.Model):
         in_words = item.status is Status.REFUSED
         sentences = [
             error.detail if in_words else f"{error.pointer or '/'}: {error.detail}" for error in item.errors
-        ] + item.warnings
+        ] + item.notes
+        if item.healing and item.status in (Status.CREATED, Status.UPDATED):
+            sentences.insert(0, "had waited, and was applied now")
         if item.status is Status.UPDATED:
             sentences.insert(0, f"changed: {', '.join(sorted(item.paths)) or 'nothing but its archived state'}")
         return "\n".join(sentences) or None

@@ -13,7 +13,7 @@ class SchoolSyncLogLine(models.Model):
     company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
     source_id = fields.Many2one(related="log_id.source_id")
     source_name = fields.Char(related="log_id.source_id.name")
-    entity = fields.Char(related="log_id.entity")
+    entity = fields.Char(readonly=True)
     position = fields.Integer("#", readonly=True, aggregator=None)
     external_id = fields.Char("External ID", readonly=True, index="btree_not_null")
     status = fields.Selection(

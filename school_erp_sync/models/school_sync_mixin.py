@@ -1,12 +1,12 @@
-from collections.abc import Iterable
-from datetime import timezone
+from collections.abc import Collection, Iterable
+from datetime import datetime, timezone
 from typing import Any
 
 from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ..sync.item import Item, Reference
-from ..sync.merge import put, value_at
+from ..sync.merge import is_empty, put, value_at
 from ..sync.plan import parse_time
 
 
@@ -29,6 +29,11 @@ class SchoolSyncMixin(models.AbstractModel):
     _sync_fields: dict[str, str] = {}
     #: where a document names other records: path in the document -> (entity, field of this model)
     _sync_reference_fields: dict[str, tuple[str, str]] = {}
+
+    #: where a document names records without which this one can be made; that breaks circles of such names
+    _sync_loose_paths: tuple[str, ...] = ()
+    #: the parts of a document that the model itself lays together with what happens in Odoo, such as payments
+    _sync_merged_paths: frozenset[str] = frozenset()
 
     #: entities, besides those of ``_sync_reference_fields``, whose documents go first when all arrive together
     _sync_after: tuple[str, ...] = ()
@@ -141,15 +146,18 @@ class SchoolSyncMixin(models.AbstractModel):
                     put(document, path, value)
         return result
 
-    def _sync_to_json(self, source) -> list[dict[str, Any]]:
-        """What each record says now, as JSON values by path."""
-        result = [
-            {path: record._sync_field_to_json(name) for path, name in self._sync_fields.items()} for record in self
-        ]
+    def _sync_to_json(self, source, paths: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """What each record says now, as JSON values by path.
+
+        :param paths: what is asked for; None for everything, and more may be told
+        """
+        asked = {path: name for path, name in self._sync_fields.items() if paths is None or path in paths}
+        result = [{path: record._sync_field_to_json(name) for path, name in asked.items()} for record in self]
         for path, (entity, name) in self._sync_reference_fields.items():
-            external_ids = source._external_ids(entity, self[name].ids)
-            for record, current in zip(self, result, strict=True):
-                current[path] = external_ids.get(record[name].id)
+            if paths is None or path in paths:
+                external_ids = source._external_ids(entity, self[name].ids)
+                for record, current in zip(self, result, strict=True):
+                    current[path] = external_ids.get(record[name].id)
         return result
 
     def _sync_field_to_json(self, name: str) -> Any:
@@ -177,6 +185,22 @@ class SchoolSyncMixin(models.AbstractModel):
         if name and self._fields[name].type == "datetime":
             return self._sync_to_value(name, said) == self[name]
         return said == now
+
+    def _sync_agrees(self, path: str, said: Any, now: Any) -> bool:
+        """Whether nobody in Odoo has changed what a document ``said`` at ``path``, where this record says ``now``."""
+        if is_empty(said) or is_empty(now):
+            return is_empty(said) and is_empty(now)
+        return self._sync_holds(path, said, now)
+
+    @api.model
+    def _sync_defaults(self, source) -> dict[str, Any]:
+        """What Odoo fills in by itself, as JSON values by path: nobody's change."""
+        blank = self.new(self.default_get(list(set(self._sync_fields.values()))))
+        return {path: blank._sync_field_to_json(name) for path, name in self._sync_fields.items()}
+
+    def _sync_written_at(self) -> datetime:
+        """When somebody, here or there, last changed this record (naive UTC)."""
+        return self.write_date
 
     @api.model
     def _sync_changed_since(self, since) -> Domain:

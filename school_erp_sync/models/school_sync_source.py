@@ -101,7 +101,9 @@ class SchoolSyncSource(models.Model):
     def _compute_counts(self):
         week_ago = fields.Datetime.now() - timedelta(days=7)
         bindings = dict(
-            self.env["school.sync.binding"]._read_group([("source_id", "in", self.ids)], ["source_id"], ["__count"])
+            self.env["school.sync.binding"]._read_group(
+                [("source_id", "in", self.ids), ("res_id", "!=", False)], ["source_id"], ["__count"]
+            )
         )
         errors = dict(
             self.env["school.sync.log"]._read_group(
@@ -194,7 +196,7 @@ class SchoolSyncSource(models.Model):
     def action_open_bindings(self):
         """:return: the action that shows the records bound to this source"""
         action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_binding_action")
-        action["domain"] = [("source_id", "in", self.ids)]
+        action["domain"] = [("source_id", "in", self.ids), ("res_id", "!=", False)]
         return action
 
     def action_open_log(self):

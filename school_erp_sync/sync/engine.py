@@ -1,6 +1,5 @@
 """How a batch of documents becomes records: the five steps of the design, each for the whole batch at once."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,11 +9,11 @@ from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools import SQL
 
 from ..contract.base import read_all
-from .item import Binding, Item, Refused, Report, Status, open_items
-from .merge import changed_paths, digest
+from . import conflicts, parking
+from .item import Binding, Item, Refused, Report, Status, Waiting, open_items
+from .merge import changed_paths, digest, overlay, put
 from .plan import Action, Decision, Known, decide
-
-_logger = logging.getLogger(__name__)
+from .sql import query
 
 # Silences what a person would want from a form and a sync does not: a chatter message, a follower or a mail per record.
 # Constraints, computed fields, access rules and accounting are untouched.
@@ -27,7 +26,7 @@ SYNC_CONTEXT = {
 }
 
 
-def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False) -> Report:
+def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False, parking_allowed: bool = True) -> Report:
     """Upsert ``raws`` as documents of ``entity`` on behalf of ``source``.
 
     Runs in the caller's transaction, with the rights of the caller's user; nothing is committed here.
@@ -36,29 +35,30 @@ def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False) -> Re
     :param entity: the kind of record, as in the path of the API
     :param raws: parsed JSON values, one a document
     :param atomic: all or nothing: if one document does not go through, none is applied
+    :param parking_allowed: whether a document that refers to a record which has not arrived waits for it, or fails
     :return: what became of each document, in the order received
     :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again, on a fresh
         snapshot
     """
-    model = source._sync_model(entity).with_context(**SYNC_CONTEXT)
+    model = _model(source, entity)
     items = _validate(model, raws)
-    _look_up(source, model, items)
-    _plan(model, items)
-    _resolve_references(source, model, items)
-    _prepare(source, model, items)
+    report = Report(model._name, items)
+    _decide(source, model, items, parking_allowed=parking_allowed)
     if not atomic:
-        _apply(source, model, items)
+        report.healed = _carry_out(source, model, items)
     elif all(item.status is None or item.went_through for item in items):
         with model.env.cr.savepoint() as savepoint:
-            _apply(source, model, items)
+            report.healed = _carry_out(source, model, items)
             if not all(item.went_through for item in items):
                 savepoint.rollback()
     if atomic and not all(item.went_through for item in items):
-        _roll_back(items)
-    return Report(model._name, items)
+        _roll_back(source, model, report)
+    return report
 
 
-def run_bundle(source, bundle: Mapping[str, Sequence[Any]], *, atomic: bool = False) -> dict[str, Report]:
+def run_bundle(
+    source, bundle: Mapping[str, Sequence[Any]], *, atomic: bool = False, parking_allowed: bool = True
+) -> dict[str, Report]:
     """Upsert documents of several entities, in the order in which they refer to each other.
 
     :param bundle: for each entity its documents, as :func:`run` takes them
@@ -66,17 +66,70 @@ def run_bundle(source, bundle: Mapping[str, Sequence[Any]], *, atomic: bool = Fa
     :return: a report for each entity, in the order applied
     """
     entities = [entity for entity in source._sync_order() if entity in bundle]
+
+    def run_all() -> dict[str, Report]:
+        reports = {entity: run(source, entity, bundle[entity], parking_allowed=parking_allowed) for entity in entities}
+        _catch_up(reports.values(), [healed for report in reports.values() for healed in report.healed])
+        return reports
+
     if not atomic:
-        return {entity: run(source, entity, bundle[entity]) for entity in entities}
-    reports = {}
+        return run_all()
     with source.env.cr.savepoint() as savepoint:
-        for entity in entities:
-            reports[entity] = run(source, entity, bundle[entity])
-        if not all(item.went_through for report in reports.values() for item in report.items):
+        reports = run_all()
+        failed = not all(item.went_through for report in reports.values() for item in report.items)
+        if failed:
             savepoint.rollback()
-            for report in reports.values():
-                _roll_back(report.items)
+    if failed:
+        for entity, report in reports.items():
+            _roll_back(source, _model(source, entity), report)
     return reports
+
+
+def retry(source, waiting: Mapping[str, Sequence[tuple[str, Waiting]]]) -> list[Report]:
+    """Try documents that wait once more, and what has waited for them.
+
+    :param waiting: for each entity the documents, with their externalIds
+    """
+    due = {
+        entity: [parking.healing_item(index, *one) for index, one in enumerate(documents)]
+        for entity, documents in waiting.items()
+    }
+    return _heal(source, due=due)
+
+
+def apply_decided(source, entity: str, document: Mapping[str, Any], choices: Mapping[str, tuple[Any, str]]) -> Report:
+    """Apply a ``document`` that was in conflict, as somebody has decided.
+
+    :param choices: for each path that clashed, what Odoo held when it was decided and the side that wins
+    :return: a report of the one document; in conflict again where Odoo holds something else meanwhile
+    """
+    model = _model(source, entity)
+    item = Item(0, dict(document), document["externalId"], document=dict(document), healing=True)
+    _decide(source, model, [item], choices=choices)
+    return Report(model._name, [item], healed=_carry_out(source, model, [item]))
+
+
+def restore(source, entity: str, external_id: str, path: str, value: Any) -> Report:
+    """Put ``value`` back at ``path`` of a record, as if somebody had entered it in Odoo.
+
+    What the source last said stays what it last said; the version rises, for the record is no longer what it was.
+    """
+    model = _model(source, entity)
+    document = {"externalId": external_id}
+    put(document, path, value)
+    item = Item(0, document, external_id, document=document, paths={path}, healing=True)
+    _look_up(source, model, [item])
+    binding = item.binding
+    if not binding or not binding.res_id:
+        raise UserError(model.env._("The record does not exist any more."))
+    item.res_id = binding.res_id
+    last = document if binding.document is None else binding.document
+    item.decision = Decision(Action.UPDATE, overlay(last, document), binding.digest, binding.updated_at)
+    item.said = last
+    _resolve_references(source, model, [item], parking_allowed=False)
+    _prepare(source, model, [item])
+    _apply(source, model, [item])
+    return Report(model._name, [item])
 
 
 def archive(source, entity: str, external_id: str) -> Item | None:
@@ -84,20 +137,23 @@ def archive(source, entity: str, external_id: str) -> Item | None:
 
     :return: the item, archived or unchanged (it was archived before), or None where nothing is known by that id
     """
-    model = source._sync_model(entity).with_context(**SYNC_CONTEXT)
+    model = _model(source, entity)
     binding = find_bindings(source, entity, [(external_id, None)]).get(external_id)
+    waiting = parking.find(source, entity, [external_id]).get(external_id)
     record = model.browse(binding.res_id if binding else None).exists()
+    item = Item(0, None, external_id, binding=binding, waiting=waiting, status=Status.ARCHIVED)
+    if waiting:
+        parking.forget(source, [waiting.id])
     if not record:
-        return None
-    item = Item(0, None, external_id, binding=binding, res_id=record.id, version=binding.version)
+        return item if waiting else None
+    item.res_id, item.version = record.id, binding.version
     if binding.deleted:
-        item.status = Status.UNCHANGED
+        item.status = Status.ARCHIVED if waiting else Status.UNCHANGED
         return item
     _claim(source, model, [item])
     record.action_archive()
-    item.status = Status.ARCHIVED
     item.version += 1
-    _query(
+    query(
         source.env,
         SQL(
             """
@@ -111,19 +167,89 @@ def archive(source, entity: str, external_id: str) -> Item | None:
         ),
     )
     source.env["school.sync.binding"].invalidate_model(flush=False)
+    conflicts.record(source, model, [item])
     return item
 
 
-def _roll_back(items: list[Item]) -> None:
-    for item in items:
+def _model(source, entity: str):
+    return source._sync_model(entity).with_context(**SYNC_CONTEXT)
+
+
+def _decide(source, model, items: list[Item], *, parking_allowed: bool = True, choices=None) -> None:
+    """Steps 2 and 3, and all that can be found out before anything is written."""
+    _look_up(source, model, items)
+    _plan(model, items)
+    _resolve_references(source, model, items, parking_allowed=parking_allowed)
+    conflicts.resolve(source, model, items, choices)
+    _prepare(source, model, items)
+
+
+def _carry_out(source, model, items: list[Item], *, heal: bool = True) -> list[Report]:
+    """Steps 4 and 5; :return: the reports of what had waited for it"""
+    _apply(source, model, items)
+    parking.keep(source, model._sync_entity, items)
+    conflicts.record(source, model, items)
+    parking.settle(source, items)
+    if not heal:
+        return []
+    healed = _heal(
+        source,
+        arrived=[(model._sync_entity, item.external_id) for item in items if item.status is Status.CREATED],
+        parked=[item.waiting.id for item in items if item.status is Status.PARKED],
+    )
+    _catch_up([Report(model._name, items)], healed)
+    return healed
+
+
+def _heal(source, *, arrived=(), parked=(), due=None) -> list[Report]:
+    """Apply what has waited for ``arrived`` (entity, externalId), what has waited for that, and so on.
+
+    :param parked: ids of documents that began to wait just now, and may have closed a circle
+    :param due: what to begin with instead
+    """
+    reports, caught = [], set(parked)
+    while True:
+        if due is None and arrived:
+            due, incomplete = parking.due(source, arrived)
+            caught.update(incomplete)
+        if not due:
+            due = parking.cut_circles(source, caught) if caught else {}
+            caught = set()
+        if not due:
+            return reports
+        arrived = []
+        for entity in source._sync_order():
+            if items := due.get(entity):
+                model = _model(source, entity)
+                _decide(source, model, items)
+                _carry_out(source, model, items, heal=False)
+                reports.append(Report(model._name, items))
+                arrived += [(entity, item.external_id) for item in items if item.status is Status.CREATED]
+        due = None
+
+
+def _catch_up(reports, healed: Sequence[Report]) -> None:
+    """Tell of the documents that were parked by this request, and healed by it, what became of them in the end."""
+    ends = {}
+    for report in healed:
+        for item in report.items:
+            if item.status in (Status.CREATED, Status.UPDATED):
+                ends.setdefault((report.model, item.external_id), []).append(item)
+    for report in reports:
+        for item in report.items:
+            if item.status is Status.PARKED and (mended := ends.get((report.model, item.external_id))):
+                # Where a circle had to be broken, it was made first and completed then.
+                item.status = mended[0].status
+                item.res_id, item.version, item.warnings = mended[-1].res_id, mended[-1].version, mended[-1].warnings
+
+
+def _roll_back(source, model, report: Report) -> None:
+    report.healed = []
+    for item in report.items:
         if item.status is None or item.went_through:
             item.status, item.res_id, item.version = Status.ROLLED_BACK, None, None
-
-
-def _query(env, query: SQL) -> list[tuple]:
-    """The rows of ``query``. Where it fails it is not logged: to lose a race is normal, and the query names people."""
-    env.cr.execute(query, log_exceptions=False)
-    return env.cr.fetchall()
+    # What waits for a decision is to be seen by those who decide, applied or not.
+    conflicts.record(source, model, [item for item in report.items if item.status is Status.CONFLICT])
 
 
 # 1 — validate
@@ -156,7 +282,12 @@ def _look_up(source, model, items: list[Item]) -> None:
     asking = open_items(items)
     if not asking:
         return
+    waiting = parking.find(source, model._sync_entity, [item.external_id for item in asking if not item.healing])
     for item in asking:
+        if earlier := waiting.get(item.external_id):
+            # What was accepted and not applied yet is part of what the source has said.
+            item.waiting = earlier
+            item.document = overlay(earlier.document, item.document)
         item.digest = digest(item.document)
     bindings = find_bindings(source, model._sync_entity, [(item.external_id, item.digest) for item in asking])
     for item in asking:
@@ -175,7 +306,7 @@ def find_bindings(source, entity: str, identities: Sequence[tuple[str, str | Non
     The last document comes along only where it is needed: where its digest differs.
     """
     # Raw SQL: one index look-up for a whole batch, and past the field groups that keep documents from API users.
-    rows = _query(
+    rows = query(
         source.env,
         SQL(
             """
@@ -206,14 +337,15 @@ def _plan(model, items: list[Item]) -> None:
             document = item.document if binding.document is None else binding.document
             known = Known(document, binding.digest, binding.updated_at, binding.deleted)
             item.res_id, item.version = binding.res_id, binding.version
-        item.decision = decide(known, item.document, item.digest)
+        item.decision = decide(known, item.document, item.digest, item.waiting.updated_at if item.waiting else None)
         if item.decision.action is Action.UNCHANGED:
             item.status = Status.UNCHANGED
         elif item.decision.action is Action.STALE:
             item.fail(
                 "/updatedAt",
                 "stale",
-                f"updatedAt {item.document['updatedAt']} is older than {known.updated_at.isoformat()}, which is held; "
+                f"updatedAt {item.document['updatedAt']} is older than {item.decision.updated_at.isoformat()}, "
+                "which is held; "
                 "nothing was changed. Send the newest document.",
                 Status.STALE,
             )
@@ -222,14 +354,14 @@ def _plan(model, items: list[Item]) -> None:
             item.paths = changed_paths(last, item.decision.document, model._sync_paths())
 
 
-def _resolve_references(source, model, items: list[Item]) -> None:
+def _resolve_references(source, model, items: list[Item], *, parking_allowed: bool) -> None:
     planned = _to_check(items)
     for item in planned:
         item.references = list(model._sync_references(item.document))
     wanted = {(reference.entity, reference.external_id) for item in planned for reference in item.references}
     if not wanted:
         return
-    rows = _query(
+    rows = query(
         source.env,
         SQL(
             """
@@ -251,6 +383,11 @@ def _resolve_references(source, model, items: list[Item]) -> None:
             if res_id:
                 item.found[reference.entity, reference.external_id] = res_id
             else:
+                item.missing.append(reference)
+        if item.missing and parking_allowed and item.status is None:
+            item.status = Status.PARKED
+        elif not parking_allowed:
+            for reference in item.missing:
                 item.fail(
                     reference.pointer,
                     "reference_missing",
@@ -265,7 +402,7 @@ def _prepare(source, model, items: list[Item]) -> None:
 
 
 def _to_check(items: list[Item]) -> list[Item]:
-    return [item for item in items if item.status in (None, Status.FAILED)]
+    return [item for item in items if item.status in (None, Status.PARKED, Status.FAILED)]
 
 
 # 4 — apply
@@ -280,8 +417,8 @@ def _apply(source, model, items: list[Item]) -> None:
         for item in items
         if item.status is Status.UNCHANGED and item.decision.updated_at != item.binding.updated_at
     ]
-    if planned or newer:
-        _claim(source, model, planned + newer)
+    in_conflict = [item for item in items if item.status is Status.CONFLICT and item.clashes]
+    _claim(source, model, planned + newer + in_conflict, [item for item in items if item.status is Status.PARKED])
     if planned:
         _apply_isolating(source, model, planned)
         _release(source, planned)
@@ -290,39 +427,53 @@ def _apply(source, model, items: list[Item]) -> None:
         _store_times(source, newer)
 
 
-def _claim(source, model, items: list[Item]) -> None:
+def _claim(source, model, items: list[Item], parked: Sequence[Item] = ()) -> None:
     """Take the bindings of ``items`` before anything is made, so that only one transaction can be making it.
 
-    A row that is new is inserted, one that is there is locked. In the order of externalId: two batches that overlap
-    wait for each other, and never in a circle. If the other one was first, PostgreSQL ends this transaction with a
-    serialization failure, and Odoo runs it again on a snapshot that sees what the other did.
+    A row that is new is inserted, one that is there is locked. In the order in which entities refer to each other, and
+    then of externalId: two batches that overlap wait for each other, and never in a circle. If the other one was first,
+    PostgreSQL ends this transaction with a serialization failure, and Odoo runs it again on a snapshot that sees what
+    the other did.
+
+    What ``parked`` documents wait for is claimed as well, as a binding without a record: whoever is making it at this
+    moment, and cannot see that somebody waits, is made to look again.
     """
-    rows = _query(
+    claims = {(model._sync_entity, item.external_id): model._name for item in items}
+    for item in parked:
+        for reference in item.missing:
+            claims.setdefault((reference.entity, reference.external_id), source._sync_model(reference.entity)._name)
+    if not claims:
+        return
+    rank = {entity: place for place, entity in enumerate(source._sync_order())} if parked else {}
+    ordered = sorted(claims, key=lambda claim: (rank.get(claim[0], 0), claim[1]))
+    rows = query(
         source.env,
         SQL(
             """
             INSERT INTO school_sync_binding AS b
                    (source_id, company_id, entity, external_id, res_model, version,
                     create_uid, create_date, write_uid, write_date)
-            SELECT %(source_id)s, %(company_id)s, %(entity)s, asked.external_id, %(res_model)s, 0,
+            SELECT %(source_id)s, %(company_id)s, asked.entity, asked.external_id, asked.res_model, 0,
                    %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC'
-              FROM unnest(%(external_ids)s::varchar[]) AS asked(external_id)
-             ORDER BY asked.external_id COLLATE "C"
+              FROM unnest(%(entities)s::varchar[], %(external_ids)s::varchar[], %(models)s::varchar[])
+                   WITH ORDINALITY AS asked(entity, external_id, res_model, place)
+             ORDER BY asked.place
                 ON CONFLICT (source_id, entity, external_id) DO UPDATE SET version = b.version WHERE FALSE
-         RETURNING b.external_id, b.id
+         RETURNING b.entity, b.external_id, b.id
             """,
             source_id=source.id,
             company_id=source.company_id.id,
-            entity=model._sync_entity,
-            res_model=model._name,
             uid=source.env.uid,
-            external_ids=[item.external_id for item in items],
+            entities=[entity for entity, _external_id in ordered],
+            external_ids=[external_id for _entity, external_id in ordered],
+            models=[claims[claim] for claim in ordered],
         ),
     )
-    inserted = dict(rows)
+    inserted = {(entity, external_id): binding_id for entity, external_id, binding_id in rows}
     for item in items:
-        if item.external_id in inserted:
-            item.binding = Binding(inserted[item.external_id], None, 0, None, None, False, None)
+        if binding_id := inserted.get((model._sync_entity, item.external_id)):
+            item.binding = Binding(binding_id, None, 0, None, None, False, None)
+            item.claimed = True
 
 
 def _apply_isolating(source, model, items: list[Item]) -> None:
@@ -383,9 +534,9 @@ def _apply_together(source, model, items: list[Item]) -> None:
 
 def _release(source, items: list[Item]) -> None:
     """Give back the claims of what was not made."""
-    claims = [item.binding.id for item in items if not item.binding.version and not item.went_through]
+    claims = [item.binding.id for item in items if item.claimed and not item.went_through]
     if claims:
-        _query(source.env, SQL("DELETE FROM school_sync_binding WHERE id = ANY(%s) RETURNING id", claims))
+        query(source.env, SQL("DELETE FROM school_sync_binding WHERE id = ANY(%s) RETURNING id", claims))
 
 
 # 5 — record
@@ -398,7 +549,7 @@ def _store_bindings(source, items: list[Item]) -> None:
     for item in applied:
         item.version = item.binding.version + 1
     model = source.env["school.sync.binding"]
-    _query(
+    query(
         source.env,
         SQL(
             """
@@ -417,7 +568,9 @@ def _store_bindings(source, items: list[Item]) -> None:
             res_ids=[item.res_id for item in applied],
             versions=[item.version for item in applied],
             digests=[item.decision.digest for item in applied],
-            documents=[model._document_text(item.decision.document) for item in applied],
+            documents=[
+                model._document_text(item.decision.document if item.said is None else item.said) for item in applied
+            ],
             times=[item.decision.updated_at for item in applied],
         ),
     )
@@ -425,7 +578,7 @@ def _store_bindings(source, items: list[Item]) -> None:
 
 
 def _store_times(source, items: list[Item]) -> None:
-    _query(
+    query(
         source.env,
         SQL(
             """

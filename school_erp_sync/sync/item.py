@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from odoo.exceptions import UserError
 
 from ..contract.base import FieldError
+from .merge import Clash
 from .plan import Decision
 
 
@@ -49,6 +50,9 @@ class Reference(NamedTuple):
     external_id: str
     pointer: str
 
+    def as_json(self) -> dict[str, str]:
+        return {"entity": self.entity, "externalId": self.external_id, "pointer": self.pointer}
+
 
 @dataclass(slots=True)
 class Binding:
@@ -63,12 +67,24 @@ class Binding:
     document: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The row of ``school.sync.parked`` that holds a document of an item's record, accepted and not applied."""
+
+    id: int
+    document: dict[str, Any]
+    updated_at: Any
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """One document on its way through the engine.
 
     ``values`` are the field values to store; ``paths`` the parts of the document that they come from; ``found`` the
-    records it refers to, by (entity, externalId).
+    records it refers to, by (entity, externalId), and ``missing`` those that are not there. ``clashes`` are the parts
+    that changed in Odoo as well, each with the side that won, if one has; ``said`` is the document to remember where
+    that was Odoo's. ``healing`` is a document that has waited and is tried again, and ``cut`` one that is tried without
+    some of its references, and waits for them as a whole.
     """
 
     index: int
@@ -82,6 +98,13 @@ class Item:
     decision: Decision | None = None
     references: list[Reference] = field(default_factory=list)
     found: dict[tuple[str, str], int] = field(default_factory=dict)
+    missing: list[Reference] = field(default_factory=list)
+    waiting: Waiting | None = None
+    healing: bool = False
+    cut: bool = False
+    clashes: list[tuple[Clash, str | None]] = field(default_factory=list)
+    said: dict[str, Any] | None = None
+    claimed: bool = False
     paths: set[str] = field(default_factory=set)
     values: dict[str, Any] = field(default_factory=dict)
     status: Status | None = None
@@ -91,6 +114,16 @@ class Item:
     @property
     def went_through(self) -> bool:
         return self.status in WENT_THROUGH
+
+    @property
+    def notes(self) -> list[str]:
+        """What the sender should know of a document that went through."""
+        waits = self.missing if self.status is Status.PARKED else ()
+        return self.warnings + [
+            f"{reference.pointer}: {reference.external_id!r} is not known in {reference.entity} yet; "
+            "this document is kept, and applied when that arrives"
+            for reference in waits
+        ]
 
     def fail(self, pointer: str, code: str, detail: str, status: Status = Status.FAILED) -> None:
         """This document is not applied: say where, what kind, and what to do."""
@@ -104,10 +137,14 @@ class Item:
 
 @dataclass(slots=True)
 class Report:
-    """What became of the documents of one request, in the order received."""
+    """What became of the documents of one request, in the order received.
+
+    ``healed`` are the reports of what had waited for these documents and was applied with them.
+    """
 
     model: str
     items: list[Item]
+    healed: list["Report"] = field(default_factory=list, kw_only=True)
 
     @property
     def went_through(self) -> int:

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 _ABSENT = object()
 
@@ -52,6 +52,63 @@ def changed_paths(last: Mapping[str, Any], new: Mapping[str, Any], paths: Iterab
         for path in paths
         if (value := value_at(new, path, _ABSENT)) is not _ABSENT and value != value_at(last, path, _ABSENT)
     }
+
+
+class Clash(NamedTuple):
+    """A part of a document that changed on both sides: what was said of it last, what Odoo holds, what has arrived."""
+
+    path: str
+    base: Any
+    ours: Any
+    theirs: Any
+
+
+class Merge(NamedTuple):
+    """What a three-way merge found: the parts that only the source changed, and those that both sides did."""
+
+    theirs: set[str]
+    clashes: list[Clash]
+
+
+def is_empty(value: Any) -> bool:
+    """Whether ``value`` says nothing: absent, ``null``, false, an empty text or an empty array."""
+    return value in (None, False, "", [], {}, _ABSENT)
+
+
+def equal(_path: str, said: Any, held: Any) -> bool:
+    """Whether two JSON values say the same; how :func:`merge` compares unless it is told better."""
+    return said == held or (is_empty(said) and is_empty(held))
+
+
+def merge(
+    base: Mapping[str, Any],
+    ours: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    paths: Iterable[str],
+    same: Callable[[str, Any, Any], bool] = equal,
+) -> Merge:
+    """The three-way merge of ``paths``: per part, who changed it since ``base``.
+
+    - Odoo still holds what was said last: the source alone changed it, and its value is taken.
+    - Odoo holds what has arrived: both sides say the same, nothing is to be done.
+    - else: a clash, about which a policy decides.
+
+    A part that the source has changed is in ``paths``, and no other: silence is not a change.
+
+    :param base: the last document applied
+    :param ours: what Odoo holds now, by path
+    :param theirs: the document that is to be applied
+    :param paths: where ``theirs`` says something else than ``base``
+    :param same: whether Odoo, which holds the third argument, holds what was said, the second
+    """
+    taken, clashes = set(), []
+    for path in sorted(paths):
+        before, held, arrived = value_at(base, path), ours.get(path), value_at(theirs, path)
+        if same(path, before, held):
+            taken.add(path)
+        elif not same(path, arrived, held):
+            clashes.append(Clash(path, before, held, arrived))
+    return Merge(taken, clashes)
 
 
 def put(document: dict[str, Any], path: str, value: Any) -> None:

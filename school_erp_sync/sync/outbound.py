@@ -53,6 +53,57 @@ def read_page(
     return _documents(source, entity, page), make_cursor(entity, page[-1].id) if len(found) > limit else None
 
 
+def is_parked(source, entity: str, external_id: str) -> bool:
+    """Whether a document of ``entity`` called ``external_id`` waits for something it refers to."""
+    domain = [("source_id", "=", source.id), ("entity", "=", entity), ("external_id", "=", external_id)]
+    return bool(_parked(source).search_count(domain, limit=1))
+
+
+def read_parked(
+    source, *, limit: int, cursor: str | None = None, entity: str | None = None, state: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of the documents of ``source`` that are parked, in the order in which they were.
+
+    :param cursor: what the page before gave; None for the first page
+    :return: what is told of each, and the cursor of the next page or None
+    :raises BadCursor: for a cursor of another list, or of nobody's making
+    """
+    domain = Domain("source_id", "=", source.id)
+    if cursor is not None:
+        domain &= Domain("id", ">", read_cursor(cursor, "parked"))
+    if entity:
+        domain &= Domain("entity", "=", entity)
+    if state:
+        domain &= Domain("state", "=", state)
+    found = _parked(source).search(domain, order="id", limit=limit + 1)
+    page = found[:limit]
+    items = [
+        {
+            "entity": parked.entity,
+            "externalId": parked.external_id,
+            "state": parked.state,
+            "missing": [
+                {"entity": one.entity, "externalId": one.external_id, "pointer": one.pointer}
+                for one in parked.reference_ids
+            ],
+            "message": parked.message or None,
+            "parkedAt": _moment(parked.create_date),
+            "expiresAt": _moment(parked.expires_at),
+        }
+        for parked in page
+    ]
+    return items, make_cursor("parked", page[-1].id) if len(found) > limit else None
+
+
+def _parked(source):
+    # sudo: an API user sees what its own source has parked, through here, and never the documents themselves.
+    return source.env["school.sync.parked"].sudo()
+
+
+def _moment(value: datetime) -> str:
+    return value.replace(microsecond=0).isoformat() + "Z"
+
+
 def _bindings(source, entity: str, of_binding: Domain, of_record: Domain, limit: int):
     model = source._sync_model(entity).with_context(active_test=False)
     # sudo: an API user sees the bindings of its own source only, through here. The records behind them are searched

@@ -14,8 +14,6 @@ class Action(Enum):
     UPDATE = "update"
     UNCHANGED = "unchanged"
     STALE = "stale"
-    CONFLICT = "conflict"
-    PARK = "park"
     REJECT = "reject"
 
 
@@ -44,7 +42,9 @@ def parse_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
 
 
-def decide(known: Known | None, document: Mapping[str, Any], arrived_digest: str) -> Decision:
+def decide(
+    known: Known | None, document: Mapping[str, Any], arrived_digest: str, waiting_since: datetime | None = None
+) -> Decision:
     """Decide what to do with ``document``, a canonical document of the contract whose digest is ``arrived_digest``.
 
     - never seen: create
@@ -53,13 +53,17 @@ def decide(known: Known | None, document: Mapping[str, Any], arrived_digest: str
     - deleted, and here again: update, which brings it back
     - says nothing that is not known: unchanged
     - else: update
+
+    :param waiting_since: the ``updatedAt`` of a document of the same record that is held and not applied yet
     """
     arrived_at = parse_time(document.get("updatedAt"))
+    times = filter(None, (known and known.updated_at, waiting_since))
+    held_at = max(times, default=None)
+    if arrived_at and held_at and arrived_at < held_at:
+        return Decision(Action.STALE, document, arrived_digest, held_at)
+    updated_at = arrived_at or held_at
     if known is None:
-        return Decision(Action.CREATE, document, arrived_digest, arrived_at)
-    if arrived_at and known.updated_at and arrived_at < known.updated_at:
-        return Decision(Action.STALE, known.document, known.digest, known.updated_at)
-    updated_at = arrived_at or known.updated_at
+        return Decision(Action.CREATE, document, arrived_digest, updated_at)
     if arrived_digest == known.digest and not known.deleted:
         return Decision(Action.UNCHANGED, known.document, known.digest, updated_at)
     merged = overlay(known.document, document)

@@ -140,8 +140,9 @@ class TestCodes(AcademicCase):
         self.assertEqual(queries(*[f"b{n}" for n in range(60)]), few)
 
     def test_a_bad_document_makes_no_code(self):
-        report = self.send("enrollments", {**ENROLLMENT, "sectionId": "Z9"})
+        report = self.send("enrollments", {**ENROLLMENT, "sectionId": "Z9"}, parking_allowed=False)
         self.assertEqual(self.codes(report), {"/studentExternalId": "reference_missing"})
+        self.assertEqual(self.statuses(self.send("enrollments", {**ENROLLMENT, "sectionId": "Z9"})), ["parked"])
         self.assertFalse(self.env["school.section"].search([("code", "=", "Z9")]))
 
 
@@ -225,7 +226,7 @@ class TestApplications(AcademicCase):
         self.send_ok("students", {**STUDENT, "fullName": "Rahul S."})
         self.assertEqual(self.application().student_id.name, "Other")
         report = self.send("applications", {**APPLICATION, "studentExternalId": "nobody"})
-        self.assertEqual(self.codes(report), {"/studentExternalId": "reference_missing"})
+        self.assertEqual(self.statuses(report), ["parked"])
 
     def test_null_says_that_there_is_no_student(self):
         self.send_ok("applications", {**APPLICATION, "studentExternalId": None})
@@ -376,7 +377,9 @@ class TestEnrollments(AcademicCase):
                 "/status": "unknown_word",
             },
         )
-        report = self.send("enrollments", {**ENROLLMENT, "studentExternalId": "nobody", "endDate": "2025-06-01"})
+        report = self.send(
+            "enrollments", {**ENROLLMENT, "studentExternalId": "nobody", "endDate": "2025-06-01"}, parking_allowed=False
+        )
         self.assertEqual(
             self.codes(report), {"/studentExternalId": "reference_missing", "/endDate": "end_before_start"}
         )
@@ -651,7 +654,8 @@ class TestRosterAssignments(AcademicCase):
             ({"rollNo": 23}, {"/rollNo": "wrong_type"}),
         ]:
             with self.subTest(fields):
-                self.assertEqual(self.codes(self.send("roster-assignments", {**ROSTER, **fields})), codes)
+                report = self.send("roster-assignments", {**ROSTER, **fields}, parking_allowed=False)
+                self.assertEqual(self.codes(report), codes)
         report = self.send("roster-assignments", {})
         self.assertEqual(self.codes(report).keys(), {"/event", "/studentExternalId", "/classId", "/start"})
         self.assertIn(

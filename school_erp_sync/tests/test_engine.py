@@ -86,6 +86,7 @@ class TestUpsert(SyncCase):
                 "languages": ["Klingon"],
                 "parents": ["nobody", {"externalId": "no one"}],
             },
+            parking_allowed=False,
         )
         self.assertEqual(
             self.codes(report),
@@ -214,13 +215,13 @@ class TestBundle(SyncCase):
 
     def test_atomic_over_all_entities(self):
         bad = {**self.bundle, "students": [{**STUDENT, "parents": ["nobody"]}]}
-        reports = engine.run_bundle(self.source, bad, atomic=True)
+        reports = engine.run_bundle(self.source, bad, atomic=True, parking_allowed=False)
         self.assertEqual(self.statuses(reports["parents"]), ["rolledBack", "rolledBack"])
         self.assertEqual(self.statuses(reports["students"]), ["failed"])
         self.assertFalse(self.source.sudo().binding_count)
 
     def test_independent_by_default(self):
-        reports = engine.run_bundle(self.source, {**self.bundle, "students": [{**STUDENT, "parents": ["nobody"]}]})
+        reports = engine.run_bundle(self.source, {**self.bundle, "students": [{**STUDENT, "dob": "soon"}]})
         self.assertEqual(self.statuses(reports["parents"]), ["created", "created"])
 
     def test_every_entity_goes_after_those_it_refers_to(self):

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from odoo.tests.common import BaseCase, tagged
 
-from ..sync.merge import changed_paths, digest, overlay, put, value_at
+from ..sync.merge import changed_paths, digest, equal, merge, overlay, put, value_at
 
 _scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 _keys = st.sampled_from("abcd")
@@ -63,6 +63,60 @@ class TestMerge(BaseCase):
         put(document, "a.d", 2)
         self.assertEqual(document, {"a": {"b": {"c": 1}, "d": 2}})
         self.assertEqual(value_at(document, "a.b.c"), 1)
+
+
+_KEYS = "abcd"
+records = st.fixed_dictionaries({key: st.sampled_from([None, "x", "y", "z"]) for key in _KEYS})
+
+
+def merged(base, ours, theirs):
+    """Both sides' edits of ``base`` put together, where they do not clash; and the parts that do."""
+    result = merge(base, ours, theirs, changed_paths(base, theirs, _KEYS))
+    return {**ours, **{path: theirs[path] for path in result.theirs}}, {clash.path for clash in result.clashes}
+
+
+@tagged("post_install", "-at_install")
+class TestThreeWayMerge(BaseCase):
+    @given(records, records, records)
+    def test_what_neither_side_changed_does_not_change_and_what_one_did_does(self, base, ours, theirs):
+        result, clashes = merged(base, ours, theirs)
+        for key in _KEYS:
+            if key in clashes:
+                self.assertEqual(result[key], ours[key])
+            elif ours[key] == base[key]:
+                self.assertEqual(result[key], theirs[key])
+            elif theirs[key] == base[key]:
+                self.assertEqual(result[key], ours[key])
+
+    @given(records, records, records)
+    def test_a_clash_is_where_both_changed_and_not_to_the_same(self, base, ours, theirs):
+        _result, clashes = merged(base, ours, theirs)
+        both = {key for key in _KEYS if ours[key] != base[key] and theirs[key] != base[key]}
+        self.assertEqual(clashes, {key for key in both if ours[key] != theirs[key]})
+
+    @given(records, records, records)
+    def test_merging_again_changes_nothing(self, base, ours, theirs):
+        result, clashes = merged(base, ours, theirs)
+        self.assertEqual(merged(base, result, theirs), (result, clashes))
+        # Once it is applied, it is what both sides agree on, but for the clashes.
+        again, none = merged({**theirs, **{key: base[key] for key in clashes}}, result, theirs)
+        self.assertEqual((again, none), (result, clashes))
+
+    @given(records, records, records, st.sets(st.sampled_from(_KEYS)))
+    def test_both_orders_of_edits_that_do_not_overlap_agree(self, base, one, other, share):
+        one = {key: one[key] if key in share else base[key] for key in _KEYS}
+        other = {key: base[key] if key in share else other[key] for key in _KEYS}
+        self.assertEqual(merged(base, one, other), merged(base, other, one))
+
+    @given(records, records)
+    def test_who_is_alone_gets_everything(self, base, side):
+        self.assertEqual(merged(base, base, side), (side, set()))
+        self.assertEqual(merged(base, side, base), (side, set()))
+
+    def test_nothing_is_said_in_many_ways(self):
+        for nothing in (None, False, "", [], {}):
+            self.assertTrue(equal("a", nothing, None))
+            self.assertFalse(equal("a", nothing, "x"))
 
 
 def _keys_of(document):

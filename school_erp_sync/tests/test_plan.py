@@ -83,6 +83,13 @@ class TestPlan(BaseCase):
         self.assertIs(decision.action, Action.UNCHANGED)
         self.assertEqual(known.updated_at, START + timedelta(minutes=later))
 
+    @given(contents, minutes, minutes)
+    def test_older_than_what_waits_is_stale_as_well(self, content, waiting, minute):
+        since = START + timedelta(minutes=waiting)
+        decision = decide(None, document(content, minute), "", since)
+        self.assertIs(decision.action, Action.STALE if minute < waiting else Action.CREATE)
+        self.assertEqual(decide(None, document(content), "", since).updated_at, since)
+
     @given(contents)
     def test_deleted_comes_back_even_unchanged(self, content):
         known, _decision = apply(None, document(content))

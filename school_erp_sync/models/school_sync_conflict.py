@@ -1,0 +1,236 @@
+from collections.abc import Mapping
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command, Domain
+
+from ..sync import conflicts, engine
+from ..sync.item import Item, Status
+
+
+class SchoolSyncConflict(models.Model):
+    """A record that was changed in Odoo and by its source: settled by a rule, or waiting for somebody to decide."""
+
+    _name = "school.sync.conflict"
+    _description = "Sync Conflict"
+    _order = "id desc"
+    _rec_name = "external_id"
+
+    #: two transactions may queue the same conflict at once: to lose that race is no error of the document
+    _sync_raced = True
+
+    source_id = fields.Many2one("school.sync.source", required=True, readonly=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
+    binding_id = fields.Many2one("school.sync.binding", readonly=True, index=True, ondelete="cascade")
+    entity = fields.Char("Kind of Record", required=True, readonly=True)
+    external_id = fields.Char("External ID", required=True, readonly=True, index="btree")
+    res_model = fields.Char("Model", required=True, readonly=True)
+    res_id = fields.Many2oneReference("Record ID", model_field="res_model", readonly=True)
+    res_name = fields.Char("Record", compute="_compute_res_name")
+    state = fields.Selection(
+        [
+            ("open", "To Decide"),
+            ("settled", "Settled by Rule"),
+            ("resolved", "Decided"),
+            ("overtaken", "Overtaken"),
+        ],
+        required=True,
+        readonly=True,
+        help="Overtaken: the source has sent something newer that is applied.",
+    )
+    document = fields.Json(readonly=True, groups="school_erp_sync.group_sync_manager")
+    version = fields.Integer("Version Then", readonly=True)
+    line_ids = fields.One2many("school.sync.conflict.line", "conflict_id", string="Both Sides")
+    summary = fields.Char("What", compute="_compute_summary")
+    decided_by_id = fields.Many2one("res.users", "Decided by", readonly=True)
+    decided_at = fields.Datetime("Decided", readonly=True)
+
+    _open_index = models.UniqueIndex("(binding_id) WHERE state = 'open'")
+    _expiry_index = models.Index("(create_date) WHERE state != 'open'")
+
+    @api.depends("res_model", "res_id")
+    def _compute_res_name(self):
+        for res_model, found in self.grouped("res_model").items():
+            records = self.env[res_model].browse(found.mapped("res_id")).exists() if res_model in self.env else ()
+            names = {record.id: record.display_name for record in records}
+            for conflict in found:
+                conflict.res_name = names.get(conflict.res_id) or self.env._("(deleted)")
+
+    @api.depends("line_ids.path")
+    def _compute_summary(self):
+        for conflict in self:
+            conflict.summary = ", ".join(conflict.line_ids.mapped("path"))
+
+    @api.depends("res_name", "entity")
+    def _compute_display_name(self):
+        for conflict in self:
+            conflict.display_name = f"{conflict.res_name} ({conflict.entity})"
+
+    # ------------------------------------------------------------------
+    # Deciding
+    # ------------------------------------------------------------------
+
+    def action_keep_all(self):
+        """Decide that Odoo is right in everything; :return: the action that tells what became of it"""
+        self._choose_all(conflicts.ODOO)
+        return self.action_decide()
+
+    def action_take_all(self):
+        """Decide that the source is right in everything; :return: the action that tells what became of it"""
+        self._choose_all(conflicts.SOURCE)
+        return self.action_decide()
+
+    def action_decide(self):
+        """Apply what was decided, field by field, with the rights of the source's user.
+
+        :return: the action that tells what became of it
+        :raises UserError: where a part has not been decided, or the record is refused
+        """
+        self.check_access("write")
+        to_decide = self.filtered(lambda conflict: conflict.state == "open")
+        if to_decide.line_ids.filtered(lambda line: not line.choice):
+            raise UserError(self.env._("Choose for each field which side is right."))
+        again = self.browse()
+        for conflict in to_decide:
+            if not conflict._decide():
+                again |= conflict
+        if again:
+            return self._notify(
+                "warning",
+                self.env._(
+                    "In Odoo, %s was changed once more meanwhile. Look at both sides again.",
+                    ", ".join(again.mapped("display_name")),
+                ),
+            )
+        return self._notify("success", self.env._("Decided."))
+
+    def action_open_record(self):
+        """:return: the action that opens the record in question"""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "view_mode": "form",
+        }
+
+    def _choose_all(self, side: str) -> None:
+        self.check_access("write")
+        self.filtered(lambda conflict: conflict.state == "open").line_ids.write({"choice": side})
+
+    def _decide(self) -> bool:
+        """:return: whether it is decided; False where Odoo holds something else than whoever decided was shown"""
+        source = self.source_id._as_api_user()
+        # sudo: the binding is read on behalf of the manager who decides, for its version only.
+        moved = self.binding_id.sudo().version != self.version
+        paths = self.line_ids.mapped("path")
+        # What else the document said is older than what has been applied since.
+        document = conflicts.as_document(self.external_id, self.document, paths) if moved else self.document
+        choices = {line.path: (line.odoo_value, line.choice) for line in self.line_ids}
+        report = engine.apply_decided(source, self.entity, document, choices)
+        item = report.items[0]
+        if item.status in (Status.FAILED, Status.STALE):
+            raise UserError("\n".join(error.detail for error in item.errors))
+        source._log_internal("conflicts/decide", report)
+        self.invalidate_recordset()
+        if item.status is Status.CONFLICT:
+            return False
+        self.write(
+            {
+                "state": "resolved",
+                "decided_by_id": self.env.uid,
+                "decided_at": fields.Datetime.now(),
+                "document": False,
+            }
+        )
+        return True
+
+    def _notify(self, kind: str, message: str) -> dict:
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": kind,
+                "message": message,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    # ------------------------------------------------------------------
+    # For the engine
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _record(self, source, res_model: str, items: list[Item]) -> None:
+        """Remember what clashed in ``items``; one conflict that is open for a record is brought up to date."""
+        clashing = [item for item in items if item.clashes and item.status in (Status.UPDATED, Status.CONFLICT)]
+        known = {
+            conflict.binding_id.id: conflict
+            for conflict in self.search(
+                Domain("state", "=", "open") & Domain("binding_id", "in", [item.binding.id for item in clashing])
+            )
+        }
+        new = []
+        for item in clashing:
+            is_open = item.status is Status.CONFLICT
+            values = {
+                "document": item.document if is_open else False,
+                "version": item.version,
+                "line_ids": [
+                    Command.create(
+                        {
+                            "path": clash.path,
+                            "base_value": clash.base,
+                            "odoo_value": clash.ours,
+                            "source_value": clash.theirs,
+                            "choice": winner,
+                        }
+                    )
+                    for clash, winner in item.clashes
+                ],
+            }
+            if is_open and (conflict := known.get(item.binding.id)):
+                values["line_ids"].insert(0, Command.clear())
+                conflict.write(values)
+                continue
+            if not is_open and item.healing and item.binding.id in known:
+                # Decided by somebody: the conflict itself says so.
+                continue
+            new.append(
+                {
+                    **values,
+                    "source_id": source.id,
+                    "company_id": source.company_id.id,
+                    "binding_id": item.binding.id,
+                    "entity": self.env[res_model]._sync_entity,
+                    "external_id": item.external_id,
+                    "res_model": res_model,
+                    "res_id": item.res_id,
+                    "state": "open" if is_open else "settled",
+                }
+            )
+        self.create(new)
+
+    @api.model
+    def _overtake(self, touched: Mapping[int, set[str] | None]) -> None:
+        """Close what need not be decided any more: the source has spoken anew, and that is applied.
+
+        :param touched: by id of the binding, the parts that it spoke about; None for all of them
+        """
+        overtaken = self.search(Domain("state", "=", "open") & Domain("binding_id", "in", list(touched))).filtered(
+            lambda conflict: (
+                touched[conflict.binding_id.id] is None
+                or touched[conflict.binding_id.id].issuperset(conflict.line_ids.mapped("path"))
+            )
+        )
+        overtaken.write({"state": "overtaken", "document": False})
+
+    @api.autovacuum
+    def _gc_closed(self):
+        """Both sides are personal data: what is closed is kept as long as payloads of the log."""
+        for source in self.env["school.sync.source"].with_context(active_test=False).search([], limit=10_000):
+            limit = fields.Datetime.now() - timedelta(days=source.payload_days)
+            self.search(
+                Domain("source_id", "=", source.id) & Domain("state", "!=", "open") & Domain("write_date", "<", limit)
+            ).unlink()

@@ -1,0 +1,197 @@
+import json
+from datetime import timedelta, timezone
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+from ..contract.base import read
+from ..sync import engine
+from ..sync.item import Status, Waiting
+
+# How many documents the cron looks at before it commits and goes on.
+CRON_BATCH = 500
+
+
+class SchoolSyncParked(models.Model):
+    """A document that is accepted and waits for a record it refers to.
+
+    It is applied by itself, in the transaction in which the last of those records arrives.
+    """
+
+    _name = "school.sync.parked"
+    _description = "Parked Document"
+    _order = "id desc"
+    _rec_name = "external_id"
+
+    #: two transactions may park the same document at once: to lose that race is no error of the document
+    _sync_raced = True
+
+    source_id = fields.Many2one("school.sync.source", required=True, readonly=True, ondelete="cascade")
+    company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
+    entity = fields.Char(required=True, readonly=True)
+    external_id = fields.Char("External ID", required=True, readonly=True, index="trigram")
+    state = fields.Selection(
+        [("waiting", "Waiting"), ("failed", "Failed"), ("expired", "Expired")],
+        required=True,
+        readonly=True,
+        default="waiting",
+        help="Waiting: applied by itself when what is missing arrives.\n"
+        "Failed: everything had arrived, and Odoo refused the document.\n"
+        "Expired: what is missing has not come in time; it is no longer waited for.",
+    )
+    message = fields.Text(readonly=True)
+    document = fields.Json(
+        readonly=True, required=True, groups="school_erp_sync.group_sync_manager", help="In its canonical form."
+    )
+    document_text = fields.Text(
+        "Document",
+        compute="_compute_document_text",
+        inverse="_inverse_document_text",
+        groups="school_erp_sync.group_sync_manager",
+    )
+    source_updated_at = fields.Datetime("Changed at Source", readonly=True)
+    expires_at = fields.Datetime("Waits Until", required=True, readonly=True)
+    reference_ids = fields.One2many("school.sync.parked.reference", "parked_id", string="Waits For", readonly=True)
+    waits_for = fields.Char("Missing", compute="_compute_waits_for")
+
+    _identity = models.UniqueIndex("(source_id, entity, external_id)")
+    _expiry_index = models.Index("(expires_at)")
+
+    @api.depends("document")
+    def _compute_document_text(self):
+        for parked in self:
+            parked.document_text = json.dumps(parked.document, indent=2, ensure_ascii=False)
+
+    def _inverse_document_text(self):
+        for parked in self:
+            parked.document = parked._read_document(parked.document_text)
+
+    @api.depends("reference_ids")
+    def _compute_waits_for(self):
+        for parked in self:
+            parked.waits_for = ", ".join(reference.display_name for reference in parked.reference_ids)
+
+    @api.depends("entity", "external_id")
+    def _compute_display_name(self):
+        for parked in self:
+            parked.display_name = f"{parked.entity}/{parked.external_id}"
+
+    def action_retry(self):
+        """Try these documents again, as their sources; what still misses something goes on waiting.
+
+        :return: the action that tells what became of them
+        :raises odoo.exceptions.AccessError: unless the user is a sync manager
+        """
+        self.check_access("write")
+        counts = dict.fromkeys(Status, 0)
+        for source, parked in self.grouped("source_id").items():
+            source = source._as_api_user()
+            waiting = {
+                entity: [(one.external_id, one._waiting()) for one in rows]
+                for entity, rows in parked.grouped("entity").items()
+            }
+            reports = engine.retry(source, waiting)
+            source._log_internal("parked/retry", *reports)
+            for report in reports:
+                for item in report.items:
+                    counts[item.status] += 1
+        applied = sum(counts[status] for status in (Status.CREATED, Status.UPDATED, Status.UNCHANGED))
+        waiting = counts[Status.PARKED]
+        others = sum(counts.values()) - applied - waiting
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "warning" if others or waiting else "success",
+                "message": self.env._(
+                    "%(applied)s applied, %(waiting)s still waiting, %(others)s not applied; the sync log tells why.",
+                    applied=applied,
+                    waiting=waiting,
+                    others=others,
+                ),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def action_open_log(self):
+        """:return: the action that shows what happened to this document so far"""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_log_line_action")
+        action["domain"] = [("source_id", "=", self.source_id.id), ("external_id", "=", self.external_id)]
+        return action
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_settles_incidents(self):
+        """Whoever discards a document has dealt with it."""
+        for (source, entity), parked in self.grouped(lambda one: (one.source_id, one.entity)).items():
+            # sudo: what goes wrong is noted by machines, and nobody may write it but they.
+            self.env["school.sync.incident"].sudo()._settle(source, entity, {}, parked.mapped("external_id"))
+
+    @api.model
+    def _cron_expire(self):
+        """Stop waiting for what has not come in time, and tell people; forget what expired long ago."""
+        now = fields.Datetime.now()
+        expired = Domain("state", "=", "waiting") & Domain("expires_at", "<", now)
+        remaining = self.search_count(expired)
+        self.env["ir.cron"]._commit_progress(remaining=remaining)
+        while parked := self.search(expired, limit=CRON_BATCH, order="id"):
+            parked._expire()
+            remaining -= len(parked)
+            if not self.env["ir.cron"]._commit_progress(len(parked), remaining=max(remaining, 0)):
+                break
+        self._gc_placeholders()
+
+    def _expire(self) -> None:
+        for (source, entity), parked in self.grouped(lambda one: (one.source_id, one.entity)).items():
+            failed = {}
+            for one in parked:
+                one.message = self.env._(
+                    "Waited until %(day)s for %(missing)s, which has not come.",
+                    day=fields.Date.to_string(one.expires_at),
+                    missing=one.waits_for,
+                )
+                failed[one.external_id] = ("expired", one.message)
+            self.env["school.sync.incident"]._settle(source, entity, failed, [])
+        self.write({"state": "expired"})
+
+    @api.model
+    def _gc_placeholders(self) -> None:
+        """Forget the identities that nobody waits for any more."""
+        # Raw SQL: an anti-join over a table that may hold a million rows.
+        self.env.cr.execute(
+            """
+            DELETE FROM school_sync_binding b
+             WHERE b.res_id IS NULL AND b.version = 0
+               AND b.create_date < now() AT TIME ZONE 'UTC' - interval '1 day'
+               AND NOT EXISTS (SELECT FROM school_sync_parked_reference r
+                                WHERE r.source_id = b.source_id AND r.entity = b.entity
+                                  AND r.external_id = b.external_id)
+            """
+        )
+        self.env["school.sync.binding"].invalidate_model(flush=False)
+
+    @api.autovacuum
+    def _gc_expired(self):
+        """Documents hold personal data: what has expired is kept as long as other payloads that failed."""
+        for source in self.env["school.sync.source"].with_context(active_test=False).search([], limit=10_000):
+            limit = fields.Datetime.now() - timedelta(days=source.payload_days)
+            self.search([("source_id", "=", source.id), ("state", "=", "expired"), ("expires_at", "<", limit)]).unlink()
+
+    def _read_document(self, text: str) -> dict:
+        """:return: the canonical document that somebody has mended; :raises UserError: with all that is wrong in it"""
+        try:
+            raw = json.loads(text or "")
+        except ValueError as exc:
+            raise UserError(self.env._("This is not valid JSON: %s", exc)) from exc
+        reading = read(self.source_id._sync_model(self.entity)._sync_document, raw)
+        sentences = [f"{error.pointer}: {error.detail}" for error in reading.errors]
+        if not sentences and reading.document["externalId"] != self.external_id:
+            sentences = [self.env._("/externalId: must stay %s", self.external_id)]
+        if sentences:
+            raise UserError("\n".join(sentences))
+        return reading.document
+
+    def _waiting(self) -> Waiting:
+        moment = self.source_updated_at
+        return Waiting(self.id, self.document, moment and moment.replace(tzinfo=timezone.utc))

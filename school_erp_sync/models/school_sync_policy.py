@@ -1,0 +1,47 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+POLICIES = [
+    ("source", "The source wins"),
+    ("odoo", "Odoo wins"),
+    ("newest", "The newest wins"),
+    ("ask", "Ask"),
+]
+
+
+class SchoolSyncPolicy(models.Model):
+    """Who wins where a record, or one part of it, was changed in Odoo and by the source since they last agreed."""
+
+    _name = "school.sync.policy"
+    _description = "Who Wins"
+    _order = "scope"
+    _rec_name = "scope"
+
+    source_id = fields.Many2one("school.sync.source", required=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one(related="source_id.company_id", store=True, precompute=True)
+    scope = fields.Selection(
+        selection="_get_scopes", string="Of", required=True, help="A kind of record, or one part of it."
+    )
+    policy = fields.Selection(POLICIES, string="Who Wins", required=True)
+
+    _scope_unique = models.Constraint("UNIQUE (source_id, scope)", "There is a rule for this already.")
+
+    @api.model
+    def _get_scopes(self):
+        """Every entity, and every part of its documents that is compared by itself."""
+        scopes = []
+        for entity, name in sorted(self.env["school.sync.source"]._sync_entities().items()):
+            model = self.env[name]
+            scopes.append((entity, self.env._("%s: everything", entity)))
+            scopes += [
+                (f"{entity}/{path}", f"{entity}: {path}")
+                for path in sorted(set(model._sync_paths()) - model._sync_merged_paths)
+            ]
+        return scopes
+
+    @api.constrains("scope")
+    def _check_scope(self):
+        known = dict(self._get_scopes())
+        for policy in self:
+            if policy.scope not in known:
+                raise ValidationError(self.env._("%s is no part of any document.", policy.scope))

@@ -1,0 +1,79 @@
+"""The same record changed in Odoo and by the source: nothing is lost, and somebody wins."""
+
+import pytest
+from support import ok, parent, pointers, problem
+
+
+@pytest.fixture
+def asking(admin):
+    """A source that asks where both sides have changed the same."""
+    return admin.new_source(conflict_policy="ask")
+
+
+@pytest.fixture
+def changed(asking, admin):
+    """A parent whose phone somebody has changed in Odoo."""
+    document = parent(phone="+91 1000000000")
+    record_id = ok(asking.api.post("parents", document), 201)["id"]
+    admin.write("school.parent", record_id, phone="+91 1111111111")
+    return document
+
+
+def open_conflicts(admin, source):
+    return admin.read("school.sync.conflict", [("source_id", "=", source.id), ("state", "=", "open")], ["summary"])
+
+
+def test_ask_answers_409_with_the_field_and_changes_nothing(asking, admin, changed):
+    body = problem(asking.api.post("parents", {**changed, "phone": "+91 2222222222", "name": "New"}), 409)
+
+    assert pointers(body) == {"/phone": "conflict"}
+    assert "+91 1111111111" not in str(body)
+    held = asking.api.read("parents", changed["externalId"])
+    assert (held["phone"], held["name"]) == ("+91 1111111111", changed["name"])
+    assert [conflict["summary"] for conflict in open_conflicts(admin, asking)] == ["phone"]
+
+
+def test_in_a_batch_the_others_go_on(asking, admin, changed):
+    other = parent()
+    body = ok(asking.api.post("parents", [{**changed, "phone": "+91 2222222222"}, other]), 207)
+
+    assert [item["status"] for item in body["items"]] == ["conflict", "created"]
+    assert body["summary"]["conflict"] == 1
+    assert pointers(body["items"][0]) == {"/0/phone": "conflict"}
+
+
+def test_a_manager_decides_and_the_source_sees_it(asking, admin, changed):
+    document = {**changed, "phone": "+91 2222222222", "name": "New"}
+    problem(asking.api.post("parents", document), 409)
+    manager = admin.new_user("group_sync_manager", "base.group_user")
+    (conflict,) = open_conflicts(manager, asking)
+    manager.call("school.sync.conflict", "action_keep_all", [conflict["id"]])
+
+    assert open_conflicts(admin, asking) == []
+    held = ok(asking.api.get("parents", document["externalId"]))
+    assert (held["phone"], held["name"], held["version"]) == ("+91 1111111111", "New", 2)
+    assert ok(asking.api.post("parents", document))["status"] == "unchanged"
+
+
+def test_by_default_the_source_wins_and_says_so(api, admin):
+    document = parent(phone="+91 1000000000")
+    record_id = ok(api.post("parents", document), 201)["id"]
+    admin.write("school.parent", record_id, phone="+91 1111111111")
+    body = ok(api.post("parents", {**document, "phone": "+91 2222222222"}))
+
+    assert (body["status"], "/phone was changed in Odoo as well" in body["warnings"][0]) == ("updated", True)
+    assert api.read("parents", document["externalId"])["phone"] == "+91 2222222222"
+    (conflict,) = admin.read("school.sync.conflict", [("external_id", "=", document["externalId"])], ["line_ids"])
+    admin.call("school.sync.conflict.line", "action_restore", conflict["line_ids"])
+    assert api.read("parents", document["externalId"])["phone"] == "+91 1111111111"
+
+
+def test_different_fields_are_both_kept(api, admin):
+    document = parent(phone="+91 1000000000")
+    record_id = ok(api.post("parents", document), 201)["id"]
+    admin.write("school.parent", record_id, function="Pilot")
+    body = ok(api.post("parents", {**document, "phone": "+91 2222222222"}))
+
+    assert "warnings" not in body
+    held = api.read("parents", document["externalId"])
+    assert (held["phone"], held["occupation"]) == ("+91 2222222222", "Pilot")
