@@ -260,3 +260,59 @@ def test_user_without_the_group_sees_nothing(admin):
     ):
         with pytest.raises(OdooRefuses):
             user.call(model, "search", [])
+
+
+@pytest.fixture
+def archived(fresh, admin):
+    """A student who is archived in Odoo, and a billing of theirs that was refused for it."""
+    company = admin.read_one("res.company", fresh.company_id, "chart_template")
+    assert company["chart_template"]
+    pupil = student()
+    record_id = ok(fresh.api.post("students", pupil), 201)["id"]
+    admin.write("school.student", record_id, active=False)
+    billing = {
+        "externalId": unique("BIL"),
+        "studentExternalId": pupil["externalId"],
+        "issueDate": "2025-06-01",
+        "dueDate": "2025-06-30",
+        "currency": "USD",
+        "status": "draft",
+        "lines": [{"code": "SCHOOL_FEE", "amount": 300}],
+    }
+    response = fresh.api.post("billings", billing)
+    problem(response, 422)
+    (line,) = admin.lines_of(response)
+    return record_id, billing, line["id"]
+
+
+def test_what_was_refused_is_sent_again_once_it_is_mended(fresh, admin, archived):
+    record_id, billing, line_id = archived
+    manager = admin.new_user("group_sync_manager", "base.group_user")
+    answer = manager.call("school.sync.log.line", "action_send_again", [line_id])
+    assert "0 went through, 1 did not" in answer["params"]["message"]
+
+    admin.write("school.student", record_id, active=True)
+    answer = manager.call("school.sync.log.line", "action_send_again", [line_id])
+    assert "1 went through, 0 did not" in answer["params"]["message"]
+    assert fresh.api.read("billings", billing["externalId"])["status"] == "draft"
+    (entry,) = admin.read("school.sync.log", [("source_id", "=", fresh.id)], ["path", "created", "entity"], limit=1)
+    assert (entry["path"], entry["created"], entry["entity"]) == ("log/send-again", 1, "billings")
+
+
+def test_what_was_overtaken_is_not_sent_again(fresh, admin, archived):
+    record_id, billing, line_id = archived
+    admin.write("school.student", record_id, active=True)
+    ok(fresh.api.post("billings", {**billing, "dueDate": "2025-07-15"}), 201)
+
+    with pytest.raises(OdooRefuses):
+        admin.call("school.sync.log.line", "action_send_again", [line_id])
+    assert fresh.api.read("billings", billing["externalId"])["dueDate"] == "2025-07-15"
+
+
+def test_only_managers_send_again(admin, archived):
+    _record_id, _billing, line_id = archived
+
+    with pytest.raises(OdooRefuses):
+        admin.new_user("group_sync_writer", "base.group_user").call(
+            "school.sync.log.line", "action_send_again", [line_id]
+        )

@@ -1,4 +1,12 @@
+import json
+
 from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ..sync import engine
+
+# What came back to the sender, and is kept with its document.
+_REFUSED = ("failed", "conflict", "rolledBack")
 
 
 class SchoolSyncLogLine(models.Model):
@@ -39,6 +47,70 @@ class SchoolSyncLogLine(models.Model):
     document = fields.Text(readonly=True, groups="school_erp_sync.group_sync_manager")
 
     _record_index = models.Index("(res_model, res_id) WHERE res_id IS NOT NULL")
+
+    def action_send_again(self):
+        """Apply documents that were refused once more, as they came, after what was wrong in Odoo has been mended.
+
+        Of a document that was refused several times, the last is taken; one is left out where something of the same
+        record has been applied since, for it is older than that.
+
+        :return: the action that tells what became of them
+        :raises UserError: where there is nothing among them to apply
+        :raises odoo.exceptions.AccessError: unless the user is a sync manager, who alone may read documents
+        """
+        entities = self.env["school.sync.source"]._sync_entities()
+        latest = {}
+        for line in self.sorted("id"):
+            if line.status in _REFUSED and line.document and line.entity in entities:
+                latest[line.source_id, line.entity, line.external_id] = line
+        lines = self.browse().concat(*latest.values())
+        overtaken = lines._overtaken()
+        lines -= overtaken
+        if not lines:
+            raise UserError(
+                self.env._("There is nothing to send again: it went through, was overtaken, or is kept no longer.")
+            )
+        applied = 0
+        for (source, entity), of_entity in lines.grouped(lambda line: (line.source_id, line.entity)).items():
+            as_api_user = source._as_api_user()
+            report = engine.run(as_api_user, entity, [json.loads(line.document) for line in of_entity])
+            as_api_user._log_internal("log/send-again", report)
+            applied += report.went_through
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success" if applied == len(lines) and not overtaken else "warning",
+                "message": self.env._(
+                    "%(applied)s went through, %(refused)s did not, %(overtaken)s left out because something newer has "
+                    "been applied since. The top of the log tells more.",
+                    applied=applied,
+                    refused=len(lines) - applied,
+                    overtaken=len(overtaken),
+                ),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def _overtaken(self):
+        """Those of these lines after which something else was applied to the same record."""
+        # sudo: the bindings of the sources whose log the user reads.
+        bindings = self.env["school.sync.binding"].sudo()
+        written = {
+            (binding.source_id.id, binding.entity, binding.external_id): binding.write_date
+            for binding in bindings.search(
+                [
+                    ("source_id", "in", self.source_id.ids),
+                    ("external_id", "in", self.mapped("external_id")),
+                    ("res_id", "!=", False),
+                ]
+            )
+        }
+        return self.filtered(
+            lambda line: (
+                (at := written.get((line.source_id.id, line.entity, line.external_id))) and at > line.create_date
+            )
+        )
 
     def action_open_record(self):
         """:return: the action that opens the record that the document became"""
