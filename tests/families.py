@@ -244,7 +244,7 @@ class Entry:
 
 
 class Book:
-    """What was acknowledged to a source, by entity and externalId. Several threads write in it, each of its families."""
+    """What was acknowledged to a source, by entity and externalId; each thread writes of families of its own."""
 
     def __init__(self, tally):
         self.tally = tally

@@ -39,7 +39,7 @@ def wait_until(condition, *, patience=60, pause=0.05):
 
 
 class Sandbox:
-    """An Odoo server with its own PostgreSQL. Everything of it may be killed, and is started again as a supervisor would."""
+    """An Odoo server with its own PostgreSQL, to be killed; the server is started again as a supervisor would."""
 
     def __init__(self, dev):
         made = subprocess.run([dev, "sandbox"], stdout=subprocess.PIPE, check=True, timeout=600)

@@ -4,15 +4,16 @@ The senders send again until they are answered. At the end, what was acknowledge
 every invoice, every payment, every line of the log; and the books balance.
 """
 
-import contextlib
 import os
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg2
 import pytest
-from families import Audit, Book, Step, Story
+from families import Audit, Book, Story
 from faults import LONG, Results, Sandbox, Sender, Tally, wait_until
 from support import Admin, ok, parent, student, unique
 
@@ -137,3 +138,215 @@ def test_backends_terminated(sandbox, results):
             return bool(ended)
 
         front.inject("rounds", terminate, times=200 if LONG else 12, pause=(0.05, 0.3))
+
+
+# Errors that PostgreSQL raises: forced in the middle of the work, or at its end, and made by a rival
+
+
+RACED = ("school_tag", "school_parent_link", "school_parent", "school_student")
+ANYWHERE = (
+    "school_sync_binding",
+    "school_sync_log",
+    "school_parent",
+    "school_student",
+    "school_enrollment",
+    "school_fee_installment",
+    "school_billing",
+    "school_billing_payment",
+    "res_partner",
+    "account_move",
+    "account_move_line",
+    "account_payment",
+    "account_partial_reconcile",
+)
+
+
+class Saboteur:
+    """Triggers that raise an error now and then, so many times: a sequence counts, whatever is rolled back."""
+
+    def __init__(self, tables, sqlstate, *, on, at_commit, times):
+        self.tables, self.on, self.times = tables, on, times
+        tables.rows("CREATE SEQUENCE sabotage")
+        tables.rows(
+            f"""
+            CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF random() < 0.08 AND nextval('sabotage') <= {times} THEN
+                    RAISE EXCEPTION 'sabotage' USING ERRCODE = '{sqlstate}', TABLE = TG_TABLE_NAME;
+                END IF;
+                RETURN NULL;
+            END $$
+            """
+        )
+        kind, when = ("CONSTRAINT TRIGGER", "DEFERRABLE INITIALLY DEFERRED") if at_commit else ("TRIGGER", "")
+        for table in on:
+            tables.rows(
+                f"CREATE {kind} sabotage AFTER INSERT OR UPDATE ON {table} {when}"
+                " FOR EACH ROW EXECUTE FUNCTION sabotage()"
+            )
+
+    def done(self):
+        last, called = self.tables.rows("SELECT last_value, is_called FROM sabotage")[0]
+        return min(last if called else 0, self.times)
+
+    def remove(self):
+        self.tables.rows("DROP FUNCTION IF EXISTS sabotage() CASCADE")
+        self.tables.rows("DROP SEQUENCE IF EXISTS sabotage")
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "on", "at_commit"),
+    [
+        pytest.param("40001", ANYWHERE, False, id="serialization failure"),
+        pytest.param("40001", ANYWHERE, True, id="serialization failure at commit"),
+        pytest.param("40P01", ANYWHERE, False, id="deadlock"),
+        pytest.param("55P03", ANYWHERE, False, id="lock not available"),
+        pytest.param("23505", RACED, False, id="unique violation"),
+    ],
+)
+def test_postgres_raises(sandbox, results, request, sqlstate, on, at_commit):
+    name = f"forced {sqlstate}, {request.node.callspec.id}"
+    times = 60 if LONG else 4
+    tables = sandbox.tables()
+    with Front(sandbox, name, results) as front:
+        saboteur = Saboteur(tables, sqlstate, on=on, at_commit=at_commit, times=times)
+        try:
+            wait_until(lambda: saboteur.done() == times or front.failures, patience=900, pause=0.2)
+        finally:
+            front.tally.injected["errors"] = saboteur.done()
+            saboteur.remove()
+
+
+class Rival:
+    """A second connection that holds what the server needs."""
+
+    def __init__(self, sandbox):
+        self.connection = psycopg2.connect(sandbox.dsn)
+        self.cursor = self.connection.cursor()
+        self.tables = sandbox.tables()
+
+    def execute(self, query, *values):
+        self.cursor.execute(query, values)
+
+    def wait_until_it_waits(self):
+        wait_until(
+            lambda: self.tables.one(
+                "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))",
+                self.connection.get_backend_pid(),
+            )
+        )
+
+
+@pytest.fixture
+def rival(sandbox):
+    sandbox.wait_until_up()
+    one = Rival(sandbox)
+    yield one
+    one.connection.close()
+
+
+@pytest.fixture
+def sent(sandbox):
+    """A source in the sandbox, and a way to send while something else is going on."""
+    sandbox.wait_until_up()
+    source = Admin(sandbox.url, sandbox.database).new_source()
+    with ThreadPoolExecutor(4) as pool:
+        yield source, lambda *args: pool.submit(source.api.post, *args)
+
+
+def test_rival_changes_what_is_being_changed(rival, sent):
+    """A real 40001: the binding that the server waits for is another one when it gets it."""
+    source, send = sent
+    document = parent()
+    ok(source.api.post("parents", document), 201)
+    rival.execute("UPDATE school_sync_binding SET version = 7 WHERE external_id = %s", document["externalId"])
+    answer = send("parents", {**document, "name": "Changed"})
+    rival.wait_until_it_waits()
+    rival.connection.commit()
+
+    assert ok(answer.result())["version"] == 8
+
+
+def test_rival_makes_what_is_being_made(rival, sent):
+    """A real 23505: the tag that the server makes is there when it gets on."""
+    source, send = sent
+    word = unique("Word")
+    rival.execute("INSERT INTO school_tag (kind, name) VALUES ('language', %s)", word)
+    answer = send("students", student(languages=[word]))
+    rival.wait_until_it_waits()
+    rival.connection.commit()
+
+    assert ok(answer.result(), 201)["version"] == 1
+    assert rival.tables.one("SELECT count(*) FROM school_tag WHERE name = %s", word) == 1
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_rival_claims_the_same_identity(rival, sent, commit):
+    """The same document in another transaction, which comes to something or not."""
+    source, send = sent
+    document = parent()
+    rival.execute(
+        "INSERT INTO school_sync_binding (source_id, company_id, entity, external_id, res_model, version)"
+        " VALUES (%s, %s, 'parents', %s, 'school.parent', 0)",
+        source.id,
+        source.company_id,
+        document["externalId"],
+    )
+    answer = send("parents", document)
+    rival.wait_until_it_waits()
+    rival.connection.commit() if commit else rival.connection.rollback()
+
+    assert ok(answer.result(), 201)["version"] == 1
+    assert ok(source.api.post("parents", document))["status"] == "unchanged"
+    rows = rival.tables.rows("SELECT version FROM school_sync_binding WHERE external_id = %s", document["externalId"])
+    assert rows == [(1,)]
+
+
+def test_rival_locks_the_other_way_round(rival, sent):
+    """A real 40P01: each holds what the other wants, and PostgreSQL ends one of them."""
+    source, send = sent
+    first, last = parent(externalId=unique("A")), parent(externalId=unique("Z"))
+    ok(source.api.post("parents", [first, last]))
+    lock = "SELECT id FROM school_sync_binding WHERE external_id = %s FOR UPDATE"
+    rival.execute(lock, last["externalId"])
+    answer = send("parents", [{**first, "name": "Changed"}, {**last, "name": "Changed"}])
+    rival.wait_until_it_waits()
+    with suppress(psycopg2.errors.DeadlockDetected):
+        rival.execute(lock, first["externalId"])
+    rival.connection.rollback()
+
+    assert [item["version"] for item in ok(answer.result())["items"]] == [2, 2]
+
+
+def test_rival_holds_the_table(rival, sandbox, sent):
+    """A real 55P03: the server may not wait as long as the table is locked."""
+    source, send = sent
+    document = parent()
+    rival.execute(f"ALTER DATABASE {sandbox.database} SET lock_timeout = '200ms'")
+    rival.connection.commit()
+    try:
+        sandbox.kill_server()
+        sandbox.wait_until_up()
+        rival.execute("LOCK TABLE school_parent IN ACCESS EXCLUSIVE MODE")
+        sender = Sender(sandbox.url, source.api.key, Tally("lock"))
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(sender.send, "POST", "/api/parents", document)
+            rival.wait_until_it_waits()
+            time.sleep(0.5)
+            rival.connection.rollback()
+            assert ok(answer.result(), 201)["version"] == 1
+    finally:
+        rival.connection.rollback()
+        rival.execute(f"ALTER DATABASE {sandbox.database} RESET lock_timeout")
+        rival.connection.commit()
+        sandbox.kill_server()
+
+
+# Senders that give up waiting, and send again while the first request is still at work
+
+
+def test_sender_gives_up_too_early(sandbox, results):
+    with Front(sandbox, "time-outs of the sender", results, hasty=True) as front:
+        times = 1000 if LONG else 60
+        wait_until(lambda: front.tally.retries["timed out"] >= times or front.failures, patience=900, pause=0.1)
+        front.tally.injected["time-outs"] = front.tally.retries["timed out"]
