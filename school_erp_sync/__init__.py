@@ -1,1 +1,2 @@
 from . import contract, controllers, models, sync
+from .hooks import post_load

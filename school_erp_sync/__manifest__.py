@@ -41,6 +41,7 @@
     ],
     "demo": ["demo/school_demo.xml"],
     "assets": {"web.assets_backend": ["school_erp_sync/static/src/**/*"]},
+    "post_load": "post_load",
     "application": True,
     "installable": True,
 }

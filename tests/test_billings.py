@@ -237,6 +237,30 @@ def test_ten_at_once_make_one_invoice_and_one_payment(api, tables, family):
     assert tables.one("SELECT count(*) FROM school_billing_payment WHERE billing_id = %s", billing_id) == 1
 
 
+def test_fee_head_that_many_bill_at_once_for_the_first_time_is_one_product(api, tables, family):
+    for _round in range(3):
+        code = unique("HEAD")
+        documents = [billing(family[0], lines=[{"code": code, "amount": 10}], total=10) for _number in range(6)]
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(lambda document: api.post("billings", document), documents))
+
+        assert {answer.status_code for answer in answers} == {201}
+        assert tables.one("SELECT count(*) FROM product_product WHERE default_code = %s", code) == 1
+
+
+def test_draft_that_changes_keeps_its_products_and_taxes(api, admin, tables, family):
+    code, tax = unique("HEAD"), unique("Tax")
+    admin.create("account.tax", name=tax, amount=10, type_tax_use="sale")
+    line = {"code": code, "amount": 10, "taxes": [tax]}
+    document = billing(family[0], status="draft", lines=[line], total=11)
+    ok(api.post("billings", document), 201)
+    for amount in (20, 30):
+        changed = {**document, "lines": [{**line, "amount": amount}], "total": amount * 1.1}
+        assert ok(api.post("billings", changed))["status"] == "updated"
+
+    assert tables.one("SELECT count(*) FROM product_product WHERE default_code = %s", code) == 1
+
+
 # Bundles
 
 

@@ -382,10 +382,11 @@ class SchoolBilling(models.Model):
 
     def _get_accounting(self, lines_list: list[list[dict]], source=None) -> tuple:
         """What the invoices of these billings are made of: products by code, taxes by name, and the journal."""
+        company = source.company_id if source else self.company_id
         labels = {line["code"]: line["label"] for lines in lines_list for line in lines}
-        products = self.env["product.product"]._school_fee_heads(self.company_id, labels)
+        products = self.env["product.product"]._school_fee_heads(company, labels)
         taxed = any(line.get("taxes") for lines in lines_list for line in lines)
-        taxes = self._get_sales_taxes(self.company_id) if taxed else {}
+        taxes = self._get_sales_taxes(company) if taxed else {}
         return products, taxes, source._get_invoice_journal() if source else self.env["account.journal"]
 
     @api.model
