@@ -303,7 +303,8 @@ def test_exchange_is_logged_and_shows_on_the_employee(school, admin):
     employee_id = school.hire()
     response = school.say(school.error(employee_id))
 
-    assert admin.log_of(response, "state", "entity")["entity"] == "employees"
+    log = admin.log_of(response, "state", "entity", "failed")
+    assert (log["entity"], log["state"], log["failed"]) == ("employees", "partial", 1)
     (line,) = admin.lines_of(response)
     assert (line["status"], line["res_model"], line["res_id"]) == ("refused", "hr.employee", employee_id)
     assert line["message"] == "E-mail is taken"
