@@ -10,21 +10,16 @@ import sys
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
+from web_client import SIZE, chromium, log_in
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "demo"))
+from hr import Hr, PowerSchool, refused, taken_over  # noqa: E402
+
 DOCS = ROOT / "docs"
 URL = os.environ["SCHOOL_SYNC_URL"]
 KEY = os.environ["SCHOOL_SYNC_KEY"]
-SIZE = {"width": 1400, "height": 900}
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # What a browser shows for a moment and then no more.
 READY = ".o_action_manager .o_view_controller, .o_action_manager .o_form_view"
 
@@ -39,12 +34,14 @@ def send_a_mixed_batch() -> None:
     requests.post(f"{URL}/api/parents", json=documents, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
 
 
-def log_in(page: Page) -> None:
-    page.goto(f"{URL}/web/login")
-    page.fill("input[name=login]", "admin")
-    page.fill("input[name=password]", "admin")
-    page.click("button[type=submit]")
-    page.wait_for_selector(".o_main_navbar")
+def sync_employees() -> None:
+    """A round between HR and PowerSchool: most are taken over, some refused, some edited since."""
+    hr, power_school = Hr(URL, os.environ["SCHOOL_SYNC_DB"], "admin", "admin"), PowerSchool(URL, KEY)
+    hired = hr.hire(12)
+    odd, edited = hired[1:6:2], hired[2:9:3]
+    for page in power_school.fetch():
+        power_school.report([(refused if item["id"] in odd else taken_over)(item) for item in page])
+    hr.call("hr.employee", "write", edited, {"mobile_phone": "+1 202-555-0199"})
 
 
 def find(page: Page, model: str, domain: list) -> int:
@@ -60,11 +57,15 @@ def find(page: Page, model: str, domain: list) -> int:
     return answer.json()["result"][0]
 
 
-def take(page: Page, name: str, path: str, tab: str | None = None) -> None:
+def take(page: Page, name: str, path: str, tab: str | None = None, filter_by: str | None = None) -> None:
     page.goto(f"{URL}/odoo/{path}")
     page.wait_for_selector(READY)
     if tab:
         page.get_by_role("tab", name=tab).click()
+    if filter_by:
+        page.locator(".o_searchview_dropdown_toggler").click()
+        page.get_by_role("menuitemcheckbox", name=filter_by, exact=True).click()
+        page.keyboard.press("Escape")
     # The web client keeps a connection open for news, so that the network is never idle.
     page.wait_for_timeout(2000)
     page.screenshot(path=DOCS / f"{name}.png")
@@ -76,20 +77,26 @@ def main() -> int:
     play = [sys.executable, str(ROOT / "demo" / "play.py"), "--url", URL, "--families", "12"]
     subprocess.run(play, check=True, stdout=subprocess.DEVNULL)
     send_a_mixed_batch()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ["SCHOOL_SYNC_CHROMIUM"], args=FLAGS)
+    sync_employees()
+    with chromium() as browser:
         page = browser.new_page(viewport=SIZE)
-        log_in(page)
+        log_in(page, URL)
         student = find(page, "school.student", [["sync_binding_ids.external_id", "=", "PS-0001-1"]])
         billing = find(page, "school.billing", [["state", "=", "paid"]])
         schedule = find(page, "school.fee.schedule", [["name", "like", "APP-2025"]])
         log = find(page, "school.sync.log", [["state", "=", "partial"]])
+        employee = find(page, "hr.employee", [["school_sync_state", "=", "error"]])
+        incident = find(page, "school.sync.incident", [["entity", "=", "employees"]])
         take(page, "student_form", f"action-school_erp_sync.school_student_action/{student}", "Guardians")
         take(page, "sync_log", "action-school_erp_sync.school_sync_log_action")
         take(page, "sync_log_form", f"action-school_erp_sync.school_sync_log_action/{log}")
         take(page, "billing_form", f"action-school_erp_sync.school_billing_action/{billing}")
         take(page, "fee_schedule_form", f"action-school_erp_sync.school_fee_schedule_action/{schedule}")
-        browser.close()
+        take(page, "employee_form", f"employees/{employee}", "School Sync")
+        take(page, "employee_list", "employees?view_type=list")
+        take(page, "employee_list_failed", "employees-to-sync", filter_by="Sync Failed")
+        take(page, "employee_kanban", "employees?view_type=kanban")
+        take(page, "problem_form", f"action-school_erp_sync.school_sync_incident_action/{incident}")
     return 0
 
 

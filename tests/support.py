@@ -247,11 +247,11 @@ class Admin(Odoo):
     def new_key(self, source_id):
         return self.call("school.sync.source", "action_generate_key", [source_id])["context"]["default_key"]
 
-    def new_user(self, *groups):
+    def new_user(self, *groups, **values):
         """Somebody of flesh and blood, with a password."""
         login, password = unique("user"), unique("secret")
         group_ids = [(6, 0, [self.group(group) for group in groups])]
-        self.create("res.users", name=login, login=login, password=password, group_ids=group_ids)
+        self.create("res.users", name=login, login=login, password=password, group_ids=group_ids, **values)
         return Odoo(self.url, self.database, login, password)
 
     def log_of(self, response, *fields):

@@ -119,6 +119,11 @@ def test_filters(new_school, admin):
         "updatedSince=now",
         "cursor=x",
         "cursor=",
+        "cursor=%00",
+        "department=",
+        "department=%00",
+        "jobTitle=",
+        "jobTitle=%00",
         "page=2",
     ],
 )
@@ -131,6 +136,14 @@ def test_misspelt_options(school, query):
 def test_odd_ids_are_404(school):
     for odd in ("nobody", "%00", "a/b", "x" * 3000, "..%2f.."):
         problem(school.api.request("GET", f"/api/employees/{odd}"), 404)
+
+
+@pytest.mark.parametrize("name", ["department", "jobTitle"])
+@pytest.mark.parametrize("value", ["%F0%9F%8E%93", "x" * 3000, "%25"])
+def test_odd_filters_find_nobody(school, name, value):
+    school.hire()
+
+    assert ok(school.api.request("GET", f"/api/employees?{name}={value}"))["items"] == []
 
 
 def test_what_is_held_already_is_not_sent_again(school):
@@ -290,7 +303,8 @@ def test_exchange_is_logged_and_shows_on_the_employee(school, admin):
     employee_id = school.hire()
     response = school.say(school.error(employee_id))
 
-    assert admin.log_of(response, "state", "entity")["entity"] == "employees"
+    log = admin.log_of(response, "state", "entity", "failed")
+    assert (log["entity"], log["state"], log["failed"]) == ("employees", "partial", 1)
     (line,) = admin.lines_of(response)
     assert (line["status"], line["res_model"], line["res_id"]) == ("refused", "hr.employee", employee_id)
     assert line["message"] == "E-mail is taken"

@@ -25,6 +25,7 @@ class SchoolSyncEmployeeController(http.Controller):
         state = options.choice("syncState", _STATES, default="pending")
         updated_since = options.moment("updatedSince")
         active = options.choice("active", {"true": True, "false": False, "all": None}, default="all")
+        department, job_title = options.text("department"), options.text("jobTitle")
         options.check()
         try:
             items, cursor = employees.read_page(
@@ -33,8 +34,8 @@ class SchoolSyncEmployeeController(http.Controller):
                 cursor=options.get("cursor"),
                 state=state,
                 updated_since=updated_since,
-                department=options.get("department"),
-                job_title=options.get("jobTitle"),
+                department=department,
+                job_title=job_title,
                 active=active,
             )
         except BadCursor as exc:

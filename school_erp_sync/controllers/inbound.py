@@ -177,6 +177,12 @@ class Options:
     def get(self, name):
         return self._args.get(name)
 
+    def text(self, name):
+        text = self._args.get(name)
+        if text is not None and (not text or "\0" in text):
+            self._errors.append(_option_error(name, "must be a text to compare with; leave it out to get everybody"))
+        return text
+
     def integer(self, name, *, default, least, most):
         text = self._args.get(name)
         if text is None:

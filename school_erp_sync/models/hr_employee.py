@@ -2,12 +2,14 @@ import uuid
 from typing import Any
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.tools import split_every
 from odoo.tools.sql import column_exists
 
 from ..sync.merge import digest
 from ..sync.names import split_name
 from .school_sync_employee import STATES
+
+COMPARED_AT_ONCE = 1000
 
 
 class HrEmployee(models.Model):
@@ -128,10 +130,7 @@ class HrEmployee(models.Model):
         """
         self.check_access("write")
         # sudo: HR may have an employee sent again, and nothing else of what school systems are told.
-        rows = self.sudo().school_sync_ids.filtered(lambda row: not row.removed and row.source_id.sends_employees)
-        if not rows:
-            raise UserError(self.env._("No school system is given this employee."))
-        rows._send_again()
+        self.sudo().school_sync_ids._send_again()
 
     def _school_sync_touch(self, names) -> None:
         """Look again at whom the domains of sources select, when fields that they look at (``names``) were written."""
@@ -144,11 +143,16 @@ class HrEmployee(models.Model):
 
         What changes without a trace in Odoo is found here: a domain that counts the days, a change made in SQL.
         """
+        cron = self.env["ir.cron"]
         # Once a day, and all are what is meant.
         # pylint: disable=no-search-all
-        employees = self.with_context(active_test=False).search([])
-        self.env.add_to_compute(self._fields["school_sync_digest"], employees)
-        employees.flush_recordset(["school_sync_digest"])
+        all_ids = self.with_context(active_test=False).search([], order="id").ids
+        cron._commit_progress(remaining=len(all_ids))
+        for ids in split_every(COMPARED_AT_ONCE, all_ids):
+            self.env.add_to_compute(self._fields["school_sync_digest"], self.browse(ids).exists())
+            self.flush_model(["school_sync_digest"])
+            self.env.invalidate_all()
+            cron._commit_progress(len(ids))
         self.env["school.sync.source"]._that_send_employees()._match_employees()
 
     # ------------------------------------------------------------------

@@ -3,6 +3,7 @@ from datetime import timezone
 from typing import Any
 
 from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -19,6 +20,10 @@ _RAISED = SQL(
     version = row.version + 1, state = 'pending', said_at = NULL, changed_at = now() AT TIME ZONE 'UTC',
     write_date = now() AT TIME ZONE 'UTC'
     """
+)
+# A tombstone is given until it has been taken over; who was deleted in SQL is not one yet.
+_GIVEN = (Domain("removed", "=", False) & Domain("employee_id", "!=", False)) | (
+    Domain("removed", "=", True) & Domain("state", "!=", "synced")
 )
 
 
@@ -64,6 +69,18 @@ class SchoolSyncEmployee(models.Model):
     _page_all_index = models.Index("(source_id, id)")
     _record_index = models.Index("(source_id, res_id)")
     _changed_index = models.Index("(source_id, changed_at)")
+
+    def action_send_again(self):
+        """Have these sent once more, whether or not anything has changed; deletions that were refused as well.
+
+        :raises odoo.exceptions.AccessError: unless the user is of HR, or a manager of the sync
+        :raises odoo.exceptions.UserError: if none of them is sent to any school system any more
+        """
+        self.check_access("read")
+        if not any(map(self.env.user.has_group, ("hr.group_hr_user", "school_erp_sync.group_sync_manager"))):
+            raise AccessError(self.env._("Only HR may have an employee sent again."))
+        # sudo: it may be asked for, and nothing else of what school systems are told is theirs to write.
+        self.sudo()._send_again()
 
     # ------------------------------------------------------------------
     # What is to be sent
@@ -154,7 +171,15 @@ class SchoolSyncEmployee(models.Model):
         self.invalidate_model(flush=False)
 
     def _send_again(self) -> None:
-        """Have these pairs sent once more, as if something had changed: an answer to an older version is too late."""
+        """Have these pairs sent once more, as if something had changed: an answer to an older version is too late.
+
+        :raises odoo.exceptions.UserError: if none of them is sent to any school system
+        """
+        rows = self.filtered_domain(
+            _GIVEN & Domain("source_id.active", "=", True) & Domain("source_id.sends_employees", "=", True)
+        )
+        if not rows:
+            raise UserError(self.env._("No school system is given this employee."))
         self.env.cr.execute(
             SQL(
                 """
@@ -164,11 +189,11 @@ class SchoolSyncEmployee(models.Model):
                 """,
                 _RAISED,
                 self.env.uid,
-                self.ids,
+                rows.ids,
             )
         )
         self.invalidate_model(flush=False)
-        self._update_badges(self.employee_id.ids)
+        self._update_badges(rows.employee_id.ids)
 
     # ------------------------------------------------------------------
     # One state per employee
@@ -250,8 +275,8 @@ class SchoolSyncEmployee(models.Model):
 
     @api.model
     def _given_to(self, source) -> Domain:
-        """The rows that ``source`` is given: a tombstone is, until it has been taken over."""
-        return Domain("source_id", "=", source.id) & (Domain("removed", "=", False) | Domain("state", "!=", "synced"))
+        """The rows that ``source`` is given."""
+        return Domain("source_id", "=", source.id) & _GIVEN
 
     # ------------------------------------------------------------------
     # What a source answers
@@ -293,7 +318,8 @@ class SchoolSyncEmployee(models.Model):
 
     @api.model
     def _lock_rows(self, source, statuses: list[dict[str, Any]]):
-        self.env["hr.employee"].flush_model(["school_sync_digest"])
+        employees = self.env["hr.employee"]
+        employees.flush_model(["school_sync_digest"])
         self.env.cr.execute(
             SQL(
                 """
@@ -308,7 +334,11 @@ class SchoolSyncEmployee(models.Model):
             ),
             log_exceptions=False,
         )
-        return self.browse(row_id for (row_id,) in self.env.cr.fetchall())
+        rows = self.browse(row_id for (row_id,) in self.env.cr.fetchall())
+        # What has changed without a trace is found before anybody is called synced.
+        self.env.add_to_compute(employees._fields["school_sync_digest"], rows.employee_id)
+        employees.flush_model(["school_sync_digest"])
+        return rows
 
     def _progress(self) -> Progress:
         return Progress(
@@ -390,6 +420,6 @@ def _explain(item: Item, outcome: Outcome, progress: Progress) -> None:
     elif outcome is Outcome.STALE:
         detail = f"syncedAt lies before {progress.said_at.isoformat()}, the time of an answer that is held already"
         item.errors.append(FieldError("/syncedAt", "stale_answer", detail))
-    elif outcome is Outcome.ERROR:
+    elif progress.state == "error":
         code, message = item.document.get("code"), item.document.get("message")
         item.errors.append(FieldError("", code or "refused", message or code or "No reason was given."))

@@ -60,7 +60,7 @@ class SchoolSyncFailure(models.Model):
         self._forget_cache()
 
     @api.model
-    def _forget(self, incidents: Iterable, passed: list[str], failed: dict[str, tuple[str, str]]) -> None:
+    def _forget(self, incidents: Iterable, passed: Iterable[str], failed: dict[str, tuple[str, str]]) -> None:
         """Forget what went through, and what now fails in another way than the incident says."""
         gone = [
             (incident.id, external_id)

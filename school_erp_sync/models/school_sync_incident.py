@@ -64,6 +64,14 @@ class SchoolSyncIncident(models.Model):
         for incident in self:
             incident.failure_count, incident.failed_at = found.get(incident, (0, False))
 
+    def action_resolve(self):
+        """Close these problems: what failed is not waited for any more. What fails again is a new problem."""
+        self.check_access("read")
+        # sudo: whoever is told of a problem may close it, and nothing else of it is theirs to write.
+        incidents = self.sudo().filtered(lambda incident: incident.state == "open")
+        incidents.failure_ids.unlink()
+        incidents._resolve(self.env._("Closed by hand."))
+
     # ------------------------------------------------------------------
     # Opening and resolving
     # ------------------------------------------------------------------
@@ -83,19 +91,26 @@ class SchoolSyncIncident(models.Model):
         reports = tuple(reports)
         for report in reports:
             entity = getattr(self.env[report.model], "_sync_entity", None) or exchange["entity"]
-            failed = {}
+            # Of several about the same record, the last one counts.
+            failed, passed = {}, set()
             for item in report.items:
+                external_id = item.external_id or WHOLE_REQUEST
                 if item.status in FAILING:
-                    failed[item.external_id or WHOLE_REQUEST] = _failure(item)
-            passed = [item.external_id for item in report.items if item.went_through and item.status not in FAILING]
-            incidents._settle(source, entity, failed, passed if failed else [*passed, WHOLE_REQUEST])
+                    failed[external_id] = _failure(item)
+                    passed.discard(external_id)
+                elif item.went_through and not item.errors:
+                    passed.add(external_id)
+                    failed.pop(external_id, None)
+            if not failed:
+                passed.add(WHOLE_REQUEST)
+            incidents._settle(source, entity, failed, passed)
         status = exchange["http_status"]
         if not reports and exchange["entity"] and status >= 400 and status not in _PASSING:
             failed = {WHOLE_REQUEST: (f"http_{status}", exchange["message"])}
-            incidents._settle(source, exchange["entity"], failed, [])
+            incidents._settle(source, exchange["entity"], failed, set())
 
     @api.model
-    def _settle(self, source, entity: str, failed: dict[str, tuple[str, str]], passed: list[str]) -> None:
+    def _settle(self, source, entity: str, failed: dict[str, tuple[str, str]], passed: set[str]) -> None:
         """Note what of ``entity`` fails now, and what does not any more.
 
         :param failed: the kind of problem and the message, by externalId
@@ -146,12 +161,18 @@ class SchoolSyncIncident(models.Model):
 
     def _resolve_settled(self) -> None:
         """Resolve those of these incidents of which nothing is left."""
-        resolved = self.filtered(lambda incident: not incident.failure_count)
-        if not resolved:
+        self.filtered(lambda incident: not incident.failure_count)._resolve(
+            self.env._("All of it has gone through meanwhile.")
+        )
+
+    def _resolve(self, why: str) -> None:
+        """Resolve these incidents and the activities about them; ``why`` is what their chatter says of it."""
+        if not self:
             return
-        resolved.write({"state": "resolved", "resolved_at": fields.Datetime.now()})
-        for incident in resolved:
-            incident.activity_feedback([ACTIVITY_TYPE], feedback=self.env._("All of it has gone through meanwhile."))
+        self.write({"state": "resolved", "resolved_at": fields.Datetime.now()})
+        for incident in self:
+            incident.message_post(body=why)
+        self.activity_unlink([ACTIVITY_TYPE])
 
     # ------------------------------------------------------------------
     # Telling people

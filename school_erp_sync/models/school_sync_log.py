@@ -77,6 +77,8 @@ class SchoolSyncLog(models.Model):
             summary.update(report.summary())
         summary.pop(Status.ROLLED_BACK.value, None)
         went_through = exchange["http_status"] < 400
+        # Statuses of employees are answered with 200 whatever they say.
+        partly = exchange["http_status"] == 207 or summary["failed"]
         # sudo: whoever writes through the API must not be able to read, or shape, the log of what was written.
         log = self.sudo().create(
             {
@@ -84,7 +86,7 @@ class SchoolSyncLog(models.Model):
                 **summary,
                 "source_id": source.id,
                 "company_id": source.company_id.id,
-                "state": "partial" if exchange["http_status"] == 207 else "success" if went_through else "error",
+                "state": "error" if not went_through else "partial" if partly else "success",
                 "request": self._shorten(exchange["request"]),
                 "response": self._shorten(exchange["response"]),
             }

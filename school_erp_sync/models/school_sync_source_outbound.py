@@ -45,6 +45,7 @@ class SchoolSyncSource(models.Model):
         "school.sync.incident", "source_id", string="Open Problems", domain=[("state", "=", "open")], readonly=True
     )
     incident_count = fields.Integer(compute="_compute_incident_count")
+    summed_up_on = fields.Date("Last Daily Summary", readonly=True, copy=False)
 
     @api.depends("employee_domain")
     def _compute_is_employee_selective(self):
@@ -188,7 +189,7 @@ class SchoolSyncSource(models.Model):
 
         It is only written here; Odoo's mail queue sends it after the transaction, if there is one to speak of.
         """
-        for lang, users in people.grouped("lang").items():
+        for lang, users in people.filtered("email").grouped("lang").items():
             try:
                 template.with_context(lang=lang).send_mail(
                     res_id, force_send=False, email_values={"recipient_ids": [Command.set(users.partner_id.ids)]}
@@ -202,5 +203,12 @@ class SchoolSyncSource(models.Model):
         """Send the people of each source a summary of what goes wrong with it, if anything does."""
         self.env["school.sync.incident"].search([("state", "=", "open")])._resolve_settled()
         template = self.env.ref("school_erp_sync.mail_template_daily", raise_if_not_found=False)
-        for source in self.search([("incident_ids", "!=", False)]) if template else ():
+        cron, today = self.env["ir.cron"], fields.Date.today()
+        not_yet = Domain("summed_up_on", "=", False) | Domain("summed_up_on", "<", today)
+        sources = self.search(Domain("incident_ids", "!=", False) & not_yet) if template else self.browse()
+        cron._commit_progress(remaining=len(sources))
+        for source in sources:
             source._queue_mail(template, source.id, source._people_to_notify())
+            source.summed_up_on = today
+            if not cron._commit_progress(1):
+                break

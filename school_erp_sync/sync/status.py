@@ -116,7 +116,7 @@ class StatusReport(Report):
             body = {"externalId": item.external_id, "employeeId": item.res_id, "status": outcome.value}
             if progress:
                 body.update(version=progress.version, syncState=progress.state)
-            if item.errors and outcome is not Outcome.ERROR:
+            if item.errors and outcome not in (Outcome.ERROR, Outcome.REPEATED):
                 prefix = "" if single else f"/{item.index}"
                 body["errors"] = [error.at(prefix).as_json() for error in item.errors]
             if item.warnings:

@@ -59,6 +59,20 @@ class EmployeeCase(SyncCase):
         cls.env.flush_all()
         cls.env.invalidate_all()
 
+    def compare(self):
+        """Let Odoo's cron compare everything with what was sent."""
+        with self.enter_registry_test_mode():
+            self.env.ref("school_erp_sync.school_sync_employees_cron").method_direct_trigger()
+        self.settle()
+
+    @contextmanager
+    def undone(self):
+        with self.env.cr.savepoint() as savepoint:
+            yield
+            savepoint.rollback()
+        self.env.invalidate_all(flush=False)
+        self.env.registry.clear_cache()
+
     def row(self, employee=None, source=None):
         self.settle()
         uid = (employee or self.asha).school_sync_uid
@@ -144,6 +158,46 @@ class TestMarking(EmployeeCase):
         self.before = self.row().version
         version.unlink()
 
+    def current_version_archived(self):
+        version = self.asha.create_version(
+            {"date_version": fields.Date.today() - timedelta(days=3), "department_id": self.arts.id}
+        )
+        self.asha.version_ids.filtered(lambda v: v != version).date_version -= timedelta(days=9)
+        self.settle()
+        self.before = self.row().version
+        version.active = False
+
+    def version_of_today(self):
+        self.asha.version_id.date_version -= timedelta(days=9)
+        self.settle()
+        self.before = self.row().version
+        self.asha.create_version({"date_version": fields.Date.today(), "department_id": self.arts.id})
+
+    def user_edits_own_profile(self):
+        user = new_test_user(self.env, "asha", groups="base.group_user", email="asha@example.com")
+        self.asha.user_id = user
+        self.settle()
+        self.before = self.row().version
+        user.with_user(user).write({"email": "own.choice@example.com"})
+
+    def contact_merged(self):
+        other = self.env["res.partner"].create({"name": "Asha", "email": "merged@example.com"})
+        wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+        wizard._merge((self.asha.work_contact_id + other).ids, other)
+
+    def department_translated_in_the_dialog(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.company.partner_id.lang = "fr_FR"
+        self.settle()
+        self.assertEqual(self.outcome(self.success()), ["repeated"])
+        self.science.update_field_translations("name", {"fr_FR": "Sciences naturelles"})
+
+    def departed(self):
+        reason = self.env["hr.departure.reason"].search([], limit=1)
+        self.env["hr.departure.wizard"].create(
+            {"employee_ids": [Command.set(self.asha.ids)], "departure_reason_id": reason.id}
+        ).with_context(employee_termination=True).action_register_departure()
+
     def user_linked(self):
         user = new_test_user(self.env, "asha", groups="base.group_user", email="asha.rao@school.example")
         self.asha.user_id = user
@@ -154,21 +208,29 @@ class TestMarking(EmployeeCase):
         self.before = self.row().version
         boss.unlink()
 
-    def renamed_in_sql(self):
+    def rename_in_sql(self):
+        self.settle()
         self.env.cr.execute('UPDATE hr_department SET name = \'{"en_US": "Physics"}\' WHERE id = %s', [self.science.id])
         self.env.invalidate_all()
-        self.env["hr.employee"]._cron_school_sync()
+
+    def renamed_in_sql(self):
+        self.rename_in_sql()
+        self.compare()
 
     CHANGES = {
         "form": in_the_form,
         "import": by_import,
+        "import of the contact": lambda self: self.env["res.partner"].load(
+            [".id", "email"], [[str(self.asha.work_contact_id.id), "imported@example.com"]]
+        ),
         "name": lambda self: self.asha.write({"name": "Asha Kumari Rao"}),
-        "name through the resource": lambda self: self.asha.resource_id.write({"name": "Asha Devi Rao"}),
+        "name through the resource": lambda self: self.asha.resource_id.write({"name": "Devi Raman"}),
         "written in bulk": lambda self: (self.asha + self.boss).write({"work_phone": "+91 90000 00003"}),
         "mobile": lambda self: self.asha.write({"mobile_phone": "+91 90000 00004"}),
         "work e-mail": lambda self: self.asha.write({"work_email": "a.rao@example.com"}),
         "e-mail of the contact": lambda self: self.asha.work_contact_id.write({"email": "contact@example.com"}),
         "phone of the contact": lambda self: self.asha.work_contact_id.write({"phone": "+91 90000 00005"}),
+        "contact merged into another": contact_merged,
         "another contact": lambda self: self.asha.write(
             {"work_contact_id": self.env["res.partner"].create({"name": "Asha", "email": "other@example.com"}).id}
         ),
@@ -177,16 +239,29 @@ class TestMarking(EmployeeCase):
         "department": lambda self: self.asha.write({"department_id": self.arts.id}),
         "department of the version": lambda self: self.asha.version_id.write({"department_id": self.arts.id}),
         "department renamed": lambda self: self.science.write({"name": "Sciences"}),
+        "department renamed by import": lambda self: self.env["hr.department"].load(
+            [".id", "name"], [[str(self.science.id), "Imported"]]
+        ),
+        "department translated in the dialog": department_translated_in_the_dialog,
         "department deleted": lambda self: (self.arts.write({"name": "Gone"}), self.science.unlink()),
         "job": lambda self: self.asha.write({"job_id": self.principal.id}),
         "job renamed": lambda self: self.teacher.write({"name": "Senior Teacher"}),
+        "job translated in the dialog": lambda self: self.teacher.update_field_translations(
+            "name", {"en_US": "Instructor"}
+        ),
         "job title": lambda self: self.asha.write({"job_title": "Head of Physics"}),
         "manager": lambda self: self.asha.write({"parent_id": False}),
+        "manager of the department replaced": lambda self: (
+            self.science.write({"manager_id": self.boss.id}),
+            self.science.write({"manager_id": self.make_employee("New Boss").id}),
+        ),
         "manager archived": lambda self: self.boss.action_archive(),
         "manager deleted": manager_deleted,
         "work location": lambda self: self.asha.write({"work_location_id": False}),
         "work location renamed": lambda self: self.campus.write({"name": "South Campus"}),
+        "work location of the version": lambda self: self.asha.version_id.write({"work_location_id": False}),
         "company renamed": lambda self: self.company.write({"name": "Another Name"}),
+        "company renamed through its contact": lambda self: self.company.partner_id.write({"name": "Another Name"}),
         "company's language": lambda self: (
             self.env["res.lang"]._activate_lang("fr_FR"),
             self.science.with_context(lang="fr_FR").write({"name": "Sciences naturelles"}),
@@ -194,13 +269,24 @@ class TestMarking(EmployeeCase):
         ),
         "archived": lambda self: self.asha.action_archive(),
         "archived with its resource": lambda self: self.asha.resource_id.write({"active": False}),
+        "departed": departed,
         "restored": lambda self: (self.archive_first(), self.asha.action_unarchive()),
         "user linked": user_linked,
+        "user edits their own profile": user_edits_own_profile,
+        "version of today": version_of_today,
         "version becomes current by date": version_that_becomes_current,
         "version's date moved": version_made_current_by_its_date,
         "current version deleted": current_version_deleted,
+        "current version archived": current_version_archived,
         "changed past the ORM": renamed_in_sql,
         "sent again by HR": lambda self: self.asha.action_school_sync_again(),
+    }
+    BACK_TO_WHAT_WAS = {
+        "sent again by HR",
+        "restored",
+        "current version deleted",
+        "current version archived",
+        "manager deleted",
     }
     NO_CHANGES = {
         "nothing written": lambda self: self.asha.write({}),
@@ -223,8 +309,13 @@ class TestMarking(EmployeeCase):
             self.asha.write({"mobile_phone": "1"}),
             self.asha.write({"mobile_phone": "+91 98765 43210"}),
         ),
+        "department moved": lambda self: self.science.write({"parent_id": self.arts.id}),
+        "version of the future edited": lambda self: (
+            self.future_version(),
+            self.asha.version_ids.filtered(lambda v: v.department_id == self.arts).write({"job_title": "Dean"}),
+        ),
         "a note in the chatter": lambda self: self.asha.message_post(body="Hello"),
-        "compared daily": lambda self: self.env["hr.employee"]._cron_school_sync(),
+        "compared daily": lambda self: self.compare(),
         "Odoo's cron": lambda self: self.env["hr.employee"]._cron_update_current_version_id(),
         "user linked with the same address": lambda self: self.asha.write(
             {
@@ -237,15 +328,9 @@ class TestMarking(EmployeeCase):
         self.asha.action_archive()
         self.before = self.row().version
 
-    @contextmanager
-    def undone(self):
-        with self.env.cr.savepoint() as savepoint:
-            yield
-            savepoint.rollback()
-        self.env.invalidate_all(flush=False)
-        self.env.registry.clear_cache()
-
     def test_every_way_in_which_something_sent_changes(self):
+        every_field = {info.alias for name, info in EmployeeDocument.model_fields.items()}
+        changed_by_some = {"externalId", "id", "deleted", "teacherId"}
         for name, change in self.CHANGES.items():
             with self.subTest(name), self.undone():
                 self.assertEqual(self.outcome(self.success()), ["synced"])
@@ -256,9 +341,11 @@ class TestMarking(EmployeeCase):
                 self.assertGreater(row.version, self.before)
                 self.assertIn(row.external_id, self.listed())
                 self.assertEqual(self.told()["externalId"], sent["externalId"])
-                if name not in ("sent again by HR", "restored", "current version deleted", "manager deleted"):
-                    differing = {key for key in sent if sent[key] != self.told()[key]}
+                differing = {key for key in sent if sent[key] != self.told()[key]}
+                changed_by_some |= differing
+                if name not in self.BACK_TO_WHAT_WAS:
                     self.assertGreater(differing, {"version", "syncState"})
+        self.assertEqual(changed_by_some | {"updatedAt"}, every_field, "each field that is sent is changed by some way")
 
     def test_what_alters_nothing_that_is_sent(self):
         for name, change in self.NO_CHANGES.items():
@@ -269,6 +356,13 @@ class TestMarking(EmployeeCase):
                 self.assertEqual(self.told(), sent)
                 self.assertEqual(self.asha.school_sync_state, "synced")
                 self.assertNotIn(sent["externalId"], self.listed())
+
+    def test_change_past_the_orm_is_found_before_it_is_called_synced(self):
+        status = self.success()
+        self.rename_in_sql()
+        self.assertEqual(self.outcome(status), ["stale"])
+        self.assertEqual((self.row().state, self.told()["department"]), ("pending", "Physics"))
+        self.assertEqual(self.outcome(self.success()), ["synced"])
 
     def test_badge_tells_the_truth_before_the_request_ends(self):
         self.say(self.success())
@@ -392,8 +486,25 @@ class TestDeletion(EmployeeCase):
         self.env.cr.execute("DELETE FROM hr_version WHERE employee_id = %s", [self.asha.id])
         self.env.cr.execute("DELETE FROM hr_employee WHERE id = %s", [self.asha.id])
         self.env.invalidate_all(flush=False)
-        self.env["hr.employee"]._cron_school_sync()
+        self.assertNotIn(uid, self.listed(state=None), "until it is found, nothing is known of it")
+        self.assertIsNone(outbound.read_one(self.source, uid))
+        self.compare()
         self.assertTrue(outbound.read_one(self.source, uid)["deleted"])
+
+    def test_deleted_together(self):
+        uids = (self.asha + self.boss).mapped("school_sync_uid")
+        (self.asha + self.boss).unlink()
+        self.assertEqual(sorted(self.listed()), sorted(uids))
+
+    def test_tombstone_that_was_refused_is_sent_again(self):
+        uid = self.delete()
+        row = self.env["school.sync.employee"].search([("external_id", "=", uid)])
+        status = {"externalId": uid, "version": row.version, "status": "error", "message": "Has classes"}
+        self.assertEqual(self.outcome(status), ["error"])
+        self.assertNotIn(uid, self.listed())
+        hr = new_test_user(self.env, "hr_officer", groups="hr.group_hr_user")
+        row.with_user(hr).action_send_again()
+        self.assertIn(uid, self.listed())
 
 
 @tagged("post_install", "-at_install")
@@ -513,6 +624,13 @@ class TestStatus(EmployeeCase):
                 self.assertIn(pointer, [error["pointer"] for error in answer["errors"]])
                 self.assertEqual(self.row().state, "pending")
 
+    def test_source_that_is_given_none_any_more(self):
+        status = self.success()
+        self.source.sudo().sends_employees = False
+        self.settle()
+        self.assertEqual(self.outcome(status), ["synced"], "what it was given before")
+        self.assertFalse(self.asha.school_sync_state)
+
     def test_one_bad_apple_spoils_nothing(self):
         self.assertEqual(self.outcome(5, self.success(), {}, self.success(self.boss)), ["invalid", "synced"] * 2)
 
@@ -585,6 +703,13 @@ class TestListing(EmployeeCase):
         since = fields.Datetime.context_timestamp(self.env["res.users"], self.row().changed_at)
         self.assertIn(self.asha.school_sync_uid, self.listed(state=None, updated_since=since))
         self.assertEqual(self.listed(state=None, updated_since=since + timedelta(seconds=1)), [])
+
+    def test_pages_are_read_where_nothing_can_be_written(self):
+        self.settle()
+        with self.undone():
+            self.env.cr.execute("SET TRANSACTION READ ONLY")
+            self.assertEqual(len(outbound.read_page(self.source, limit=2, state=None)[0]), 2)
+            self.assertTrue(outbound.read_one(self.source, self.asha.school_sync_uid))
 
     def test_cursor_of_another_list(self):
         for cursor in ("", "x", "WyJwYXJlbnRzIiwgMV0"):
@@ -727,6 +852,54 @@ class TestHr(EmployeeCase):
     def test_api_user_reads_employees_through_the_api_only(self):
         with self.assertRaises(AccessError):
             self.asha.with_user(self.source.user_id).read(["birthday"])
+
+    def test_hr_of_one_school_is_not_hr_of_another(self):
+        other = self.env["res.company"].create({"name": "Other School"})
+        self.env.user.company_ids = [Command.link(other.id)]
+        theirs = self.as_api_user(self.env["school.sync.source"].create({"name": "North", "company_id": other.id}))
+        stranger = self.make_employee("Stranger", company_id=other.id)
+        status = {"externalId": stranger.school_sync_uid, "version": 1, "status": "error", "message": "Theirs"}
+        report = theirs.env["school.sync.employee"]._apply_statuses(theirs, [status])
+        exchange = {"request_id": "r", "method": "POST", "path": "/api/teacher/status", "entity": "employees"}
+        exchange |= {"http_status": 200, "message": None, "duration": 1, "request": "", "response": ""}
+        theirs.env["school.sync.log"]._record(theirs, exchange, report)
+        self.settle()
+        hr_env = self.env(user=self.hr, context={"allowed_company_ids": self.company.ids})
+        for model in ("school.sync.employee", "school.sync.incident", "school.sync.failure", "school.sync.log.line"):
+            with self.subTest(model):
+                of_theirs = self.env[model].sudo().search([("company_id", "=", other.id)])
+                self.assertTrue(of_theirs)
+                self.assertFalse(hr_env[model].search([("company_id", "=", other.id)]))
+                with self.assertRaises(AccessError):
+                    of_theirs.with_env(hr_env).read(["company_id"])
+        with self.assertRaises(AccessError):
+            stranger.with_env(hr_env).action_school_sync_again()
+        with self.assertRaises(AccessError):
+            theirs.env["school.sync.employee"].with_env(hr_env).browse(
+                self.row(stranger, source=theirs).id
+            ).action_send_again()
+
+    def test_refused_tombstone_of_one_who_stays_is_sent_again(self):
+        self.source.sudo().employee_domain = "[('id', '=', 0)]"
+        self.settle()
+        self.say(self.error())
+        self.assertEqual(self.asha.school_sync_state, "error")
+        self.as_hr().action_school_sync_again()
+        self.assertEqual((self.row().state, self.asha.school_sync_state), ("pending", "pending"))
+
+    def test_source_that_is_archived_is_not_sent_to(self):
+        self.source.sudo().active = False
+        with self.assertRaises(UserError):
+            self.as_hr().action_school_sync_again()
+
+    def test_manager_of_the_sync_who_is_not_of_hr_chooses_who_is_sent(self):
+        manager = new_test_user(self.env, "sync_manager", groups="school_erp_sync.group_sync_manager")
+        source = self.source.with_user(manager)
+        with Form(source) as form:
+            form.employee_domain = "[('department_id.name', '=', 'Science')]"
+        self.settle()
+        self.assertEqual(source.pending_employee_count, len(outbound.read_page(self.source, limit=1000)[0]))
+        self.assertTrue(self.told(self.boss)["deleted"])
 
     def test_nobody_to_send_to(self):
         self.source.sudo().employee_domain = "[('id', '=', 0)]"

@@ -1,3 +1,7 @@
+from datetime import timedelta
+
+from freezegun import freeze_time
+
 from odoo import fields
 from odoo.exceptions import AccessError, ValidationError
 from odoo.fields import Command, Domain
@@ -57,6 +61,12 @@ class TestIncidents(EmployeeCase):
         of_user = [("res_model", "=", "school.sync.incident"), ("user_id", "=", user.id)]
         return self.env["mail.activity"].with_user(user).search(of_user)
 
+    def daily(self):
+        """Let Odoo's cron send the daily summary."""
+        with self.enter_registry_test_mode():
+            self.env.ref("school_erp_sync.school_sync_notify_cron").method_direct_trigger()
+        self.settle()
+
     def bad(self, number):
         return {**FATHER, "externalId": f"P{number}", "email": "nobody"}
 
@@ -88,6 +98,36 @@ class TestIncidents(EmployeeCase):
         self.assertFalse(self.incidents())
         self.assertTrue(self.incidents("resolved").resolved_at)
         self.assertFalse(self.activities(self.hr))
+
+    def test_said_again_is_still_failing(self):
+        self.status(self.error())
+        self.status(self.error())
+        self.assertEqual((self.incidents().failure_count, len(self.mails())), (1, 2))
+        self.status(self.success())
+        self.status(self.success())
+        self.assertFalse(self.incidents())
+
+    def test_last_word_of_a_request_counts(self):
+        self.status(self.error(), self.success())
+        self.assertFalse(self.incidents() + self.incidents("resolved"), "it ended well, and nobody needs to know")
+        self.status(self.success(self.boss), self.error(self.boss))
+        self.assertEqual(self.incidents().failure_count, 1)
+
+    def test_closed_by_hand(self):
+        self.status({"externalId": "nobody", "version": 1, "status": "success"})
+        self.status(self.error())
+        unknown = self.incidents().filtered(lambda incident: incident.code == "unknown_employee")
+        colleague = new_test_user(self.env, "colleague", groups="base.group_user")
+        with self.assertRaises(AccessError):
+            unknown.with_user(colleague).action_resolve()
+        unknown.with_user(self.chief).action_resolve()
+        self.settle()
+        self.assertEqual(self.incidents().code, "refused", "the other one stays")
+        self.assertFalse(unknown.failure_ids)
+        self.assertFalse(self.activities(self.hr).filtered(lambda activity: activity.res_id == unknown.id))
+        before = self.mails()
+        self.status({"externalId": "nobody", "version": 1, "status": "success"})
+        self.assertEqual(len(self.mails() - before), 2, "fails again: is told again")
 
     def test_failing_again_after_that_is_a_new_incident(self):
         self.status(self.error())
@@ -156,18 +196,44 @@ class TestIncidents(EmployeeCase):
         self.assertFalse(self.mails() or self.incidents())
 
     def test_daily_summary_while_anything_fails(self):
-        daily = self.env["school.sync.source"]._cron_notify_daily
-        daily()
+        self.daily()
         self.assertFalse(self.mails())
         self.status(self.error(), self.error(self.boss))
         self.parents(self.bad(1), status=422)
         before = self.mails()
-        daily()
+        self.daily()
         mails = self.mails() - before
+        self.assertEqual(len(mails), 2, "one for each language")
         self.assertEqual(mails.recipient_ids, (self.hr + self.chief).partner_id)
         self.assertIn("2 open problem", mails[0].subject)
         for word in ("employees", "Refused", "parents", "Invalid email"):
             self.assertIn(word, mails[0].body_html)
+
+    def test_daily_summary_is_sent_once_a_day(self):
+        self.status(self.error())
+        before = self.mails()
+        self.daily()
+        self.daily()
+        self.assertEqual(len(self.mails() - before), 2)
+        with freeze_time(fields.Datetime.now() + timedelta(days=1)):
+            self.daily()
+        self.assertEqual(len(self.mails() - before), 4)
+
+    def test_daily_summary_is_in_the_language_of_each(self):
+        self.env.ref("school_erp_sync.mail_template_daily").with_context(lang="fr_FR").subject = "Résumé du jour"
+        self.status(self.error())
+        self.daily()
+        daily = self.mails().filtered(lambda mail: mail.model == "school.sync.source")
+        subjects = {mail.recipient_ids: mail.subject for mail in daily}
+        self.assertEqual(subjects[self.chief.partner_id], "Résumé du jour")
+        self.assertIn("1 open problem", subjects[self.hr.partner_id])
+
+    def test_nothing_is_summed_up_once_all_is_resolved(self):
+        self.status(self.error())
+        self.status(self.success())
+        before = self.mails()
+        self.daily()
+        self.assertEqual(self.mails(), before)
 
     def test_mail_is_translated_and_edited(self):
         template = self.env.ref("school_erp_sync.mail_template_incident")
@@ -211,6 +277,12 @@ class TestIncidents(EmployeeCase):
     def test_person_who_left_is_not_told(self):
         self.chief.active = False
         self.status(self.error())
+        self.assertEqual(self.mails().recipient_ids, self.hr.partner_id)
+
+    def test_who_has_no_address_gets_the_activity_alone(self):
+        self.chief.partner_id.email = False
+        self.status(self.error())
+        self.assertTrue(self.activities(self.chief))
         self.assertEqual(self.mails().recipient_ids, self.hr.partner_id)
 
     def test_nobody_to_tell(self):
