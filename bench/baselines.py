@@ -104,8 +104,9 @@ def serve(env, address):
                 name, arguments = connection.recv()
             except EOFError:
                 return
+            # What others have committed meanwhile is to be seen.
+            env.cr.rollback()
             try:
                 connection.send((globals()[name](env, *arguments), None))
             except Exception:
-                env.cr.rollback()
                 connection.send((None, traceback.format_exc()))
