@@ -1,4 +1,5 @@
 from . import ir_http
+from . import school_batch_mixin
 from . import school_sync_mixin
 from . import school_person_mixin
 from . import school_tag

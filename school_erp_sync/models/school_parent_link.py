@@ -4,6 +4,7 @@ from typing import Any
 from odoo import api, fields, models
 
 from ..sync.item import Item
+from .school_batch_mixin import BATCH
 
 # What a link of the contract says -> where it is stored.
 LINK_FIELDS = {
@@ -32,6 +33,7 @@ class SchoolParentLink(models.Model):
     """A guardian and a student: what is true of the pair. A divorced father may pick up one child and not another."""
 
     _name = "school.parent.link"
+    _inherit = ["school.batch.mixin"]
     _description = "Guardian of a Student"
     _order = "priority, id"
     _rec_name = "parent_id"
@@ -122,7 +124,7 @@ class SchoolParentLink(models.Model):
         # The other end's last document no longer says how it is: what it says next is to be compared anew.
         source._forget_said(entity, (gone | touched)[other_side].ids, _OTHER_PATH[path])
         gone.unlink()
-        self.create(
+        self.with_context(**{BATCH: True}).create(
             [
                 {side: own_id, other_side: other_id, "source_id": source.id, **values}
                 for (own_id, other_id), values in wanted.items()

@@ -8,13 +8,14 @@ from odoo.tools import SQL, email_normalize
 
 from ..sync.item import Item
 from ..sync.merge import value_at
+from .school_batch_mixin import BATCH
 
 
 class SchoolPersonMixin(models.AbstractModel):
     """A role that a contact plays in a school: the contact says who it is, the role what it is to the school."""
 
     _name = "school.person.mixin"
-    _inherit = ["school.sync.mixin"]
+    _inherit = ["school.sync.mixin", "school.batch.mixin"]
     _description = "Contact in a Role at School"
 
     #: where a document says the person's name, and its phone numbers
@@ -86,15 +87,16 @@ class SchoolPersonMixin(models.AbstractModel):
         self._sync_match(source, items)
         self._sync_write_contacts({item.values["partner_id"]: item for item in items if "partner_id" in item.values})
         newcomers = [item for item in items if "partner_id" not in item.values]
-        contacts = self.env["res.partner"].create(
+        contacts = self.env["res.partner"]._school_create(
             # A new contact belongs to the school that sent it: other companies have no business with it.
             [{"company_id": source.company_id.id, **self._split_values(item.values)[1]} for item in newcomers]
         )
         for item, contact in zip(newcomers, contacts, strict=True):
             item.values["partner_id"] = contact.id
-        return self.create(
+        records = self.with_context(**{BATCH: True}).create(
             [{"company_id": source.company_id.id, **self._split_values(item.values)[0]} for item in items]
         )
+        return records.with_env(self.env)
 
     @api.model
     def _sync_write(self, source, items: list[Item]) -> list[Item]:

@@ -1,0 +1,71 @@
+"""Those who talk to Odoo over HTTP: our API, and the two that Odoo has. One connection each, kept open."""
+
+import http.client
+import json
+import xmlrpc.client
+from urllib.parse import urlsplit
+
+
+class JsonClient:
+    """Posts and gets JSON with an API key."""
+
+    def __init__(self, url: str, key: str):
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def request(self, method: str, path: str, payload=None):
+        """:return: the body of the answer; :raises RuntimeError: where it is no success"""
+        body = None if payload is None else json.dumps(payload).encode()
+        for attempt in (1, 2):
+            try:
+                self._connection.request(method, path, body, self._headers)
+                response = self._connection.getresponse()
+                text = response.read()
+                break
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                # The server closes connections that were idle for a while.
+                self._connection.close()
+                if attempt == 2:
+                    raise
+        if response.status >= 300 or response.status == 207:
+            raise RuntimeError(f"{method} {path} was answered {response.status}: {text[:2000].decode()}")
+        return json.loads(text)
+
+
+class Api(JsonClient):
+    """Our API."""
+
+    def post(self, entity: str, payload):
+        return self.request("POST", f"/api/{entity}", payload)
+
+    def get(self, path: str):
+        return self.request("GET", f"/api/{path}")
+
+
+class Json2(JsonClient):
+    """Odoo's JSON-2."""
+
+    def call(self, model: str, method: str, **arguments):
+        return self.request("POST", f"/json/2/{model}/{method}", arguments)
+
+
+class XmlRpc:
+    """Odoo's XML-RPC, as the administrator."""
+
+    def __init__(self, url: str, database: str):
+        login = ("admin", "admin")
+        uid = xmlrpc.client.ServerProxy(f"{url}/xmlrpc/2/common").authenticate(database, *login, {})
+        self._object = xmlrpc.client.ServerProxy(f"{url}/xmlrpc/2/object")
+        self._who = (database, uid, login[1])
+
+    def call(self, model: str, method: str, *arguments):
+        return self._object.execute_kw(*self._who, model, method, arguments)
+
+    def upsert(self, model: str, vals_list: list[dict]) -> None:
+        """Search each record by its reference, then write or create it: what one writes in a script."""
+        for vals in vals_list:
+            found = self.call(model, "search", [("ref", "=", vals["ref"])])
+            if found:
+                self.call(model, "write", found, vals)
+            else:
+                self.call(model, "create", vals)
