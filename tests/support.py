@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import socket
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -284,6 +285,7 @@ class Tables:
     )
 
     def __init__(self, dsn):
+        self.dsn = dsn
         self.connection = psycopg2.connect(dsn)
         self.connection.autocommit = True
 
@@ -299,6 +301,21 @@ class Tables:
     def counts(self):
         """How many rows there are of everything that a document can write."""
         return {table: self.one(f"SELECT count(*) FROM {table}") for table in self.WRITTEN}
+
+    def hold(self, query, *values):
+        """A transaction of somebody else's that has run ``query``, and ends when it is closed."""
+        connection = psycopg2.connect(self.dsn)
+        with connection.cursor() as cursor:
+            cursor.execute(query, values)
+        return connection
+
+    def wait_for_a_lock(self, seconds=20):
+        """Until some transaction waits for another one."""
+        for _ in range(seconds * 20):
+            if self.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                return
+            time.sleep(0.05)
+        raise AssertionError("nobody waits for a lock")
 
 
 class ServerLog:

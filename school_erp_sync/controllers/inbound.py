@@ -117,6 +117,7 @@ class SchoolSyncController(http.Controller):
         """Archive the record behind a document. What refers to it keeps it; sending the document again restores it."""
         self._check_entity(source, entity, external_id)
         Options(set()).check()
+        request.dispatcher.claim_key(external_id)
         item = engine.archive(source, entity, external_id)
         if item is None:
             raise _unknown(entity, external_id)

@@ -27,6 +27,10 @@ SYNC_CONTEXT = {
 }
 
 
+class ClaimLost(ConcurrencyError):
+    """Somebody else was first to claim the same documents, and nothing was made yet: to be run again at once."""
+
+
 def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False) -> Report:
     """Upsert ``raws`` as documents of ``entity`` on behalf of ``source``.
 
@@ -38,7 +42,7 @@ def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False) -> Re
     :param atomic: all or nothing: if one document does not go through, none is applied
     :return: what became of each document, in the order received
     :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again, on a fresh
-        snapshot
+        snapshot. It is :class:`ClaimLost` where nothing was made yet.
     """
     model = source._sync_model(entity).with_context(**SYNC_CONTEXT)
     items = _validate(model, raws)
@@ -295,9 +299,23 @@ def _claim(source, model, items: list[Item]) -> None:
 
     A row that is new is inserted, one that is there is locked. In the order of externalId: two batches that overlap
     wait for each other, and never in a circle. If the other one was first, PostgreSQL ends this transaction with a
-    serialization failure, and Odoo runs it again on a snapshot that sees what the other did.
+    serialization failure, and it is run again on a snapshot that sees what the other did.
+
+    :raises ClaimLost: the other one was first
     """
-    rows = _query(
+    try:
+        rows = _insert_claims(source, model, items)
+    except psycopg2.errors.SerializationFailure as exc:
+        raise ClaimLost("somebody else applies the same documents") from exc
+    inserted = dict(rows)
+    for item in items:
+        if item.external_id in inserted:
+            item.binding = Binding(inserted[item.external_id], None, 0, None, None, False, None)
+
+
+def _insert_claims(source, model, items: list[Item]) -> list[tuple[str, int]]:
+    """:return: the externalId and id of each binding that is new"""
+    return _query(
         source.env,
         SQL(
             """
@@ -319,10 +337,6 @@ def _claim(source, model, items: list[Item]) -> None:
             external_ids=[item.external_id for item in items],
         ),
     )
-    inserted = dict(rows)
-    for item in items:
-        if item.external_id in inserted:
-            item.binding = Binding(inserted[item.external_id], None, 0, None, None, False, None)
 
 
 def _apply_isolating(source, model, items: list[Item]) -> None:
