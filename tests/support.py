@@ -69,7 +69,7 @@ def check_envelope(response):
     assert response.headers["Cache-Control"] == "no-store"
     request_id = response.headers["X-Request-Id"]
     assert request_id
-    if response.status_code == 204 or response.request.method == "HEAD":
+    if response.status_code in (204, 304) or response.request.method == "HEAD":
         assert not response.content
         return
     for inside in INSIDES:
@@ -115,12 +115,12 @@ class Api:
     def post(self, entity, documents, *, headers=None, **params):
         return self.send(entity, json.dumps(documents).encode(), headers=headers, params=params)
 
-    def get(self, entity, external_id=None, **params):
+    def get(self, entity, external_id=None, *, headers=None, **params):
         path = f"/api/{entity}" + (f"/{quote(external_id, safe='')}" if external_id is not None else "")
-        return self.request("GET", path, params=params)
+        return self.request("GET", path, params=params, headers=headers)
 
-    def delete(self, entity, external_id):
-        return self.request("DELETE", f"/api/{entity}/{quote(external_id, safe='')}")
+    def delete(self, entity, external_id, *, headers=None):
+        return self.request("DELETE", f"/api/{entity}/{quote(external_id, safe='')}", headers=headers)
 
     def read(self, entity, external_id):
         """One document as GET gives it, without what the API adds to it."""

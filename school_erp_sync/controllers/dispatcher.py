@@ -98,7 +98,7 @@ class SchoolSyncDispatcher(Dispatcher):
 
     def _exchange(self, endpoint):
         """Serve a request that writes: what it does, its log, and its answer if it has a key, commit together."""
-        self.reports, self.claim = (), None
+        self.reports, self.claim, passing = (), None, False
         try:
             response = self.request.registry["ir.http"]._dispatch(endpoint)
         except Replay as replay:
@@ -111,14 +111,16 @@ class SchoolSyncDispatcher(Dispatcher):
             # It fails for good: it is undone and answered here, where the claim holds, and nobody comes in between.
             self.claim.savepoint.close(rollback=True)
             self.reports = ()
-            response = problem_of(exc, self.request_id).answer(self.request_id, self.request.httprequest.path)
+            problem = problem_of(exc, self.request_id)
+            passing = problem.passing
+            response = problem.answer(self.request_id, self.request.httprequest.path)
         else:
             if self.claim:
                 self.claim.savepoint.close(rollback=False)
         self._finish(response)
         if self.claim:
             self.claim.keep(response, self.reports)
-        self._log(self.source, response)
+        self._log(self.source, response, passing=passing)
         self.request.env.cr.flush()
         return response
 

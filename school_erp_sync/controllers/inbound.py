@@ -11,6 +11,7 @@ from odoo.modules import Manifest
 from ..contract.base import FieldError, pointer
 from ..sync import engine, outbound
 from ..sync.item import Item, Report, Status
+from . import preconditions
 from .problem import Problem, json_response
 
 MOST_IN_A_PAGE = 1000
@@ -82,6 +83,7 @@ class SchoolSyncController(http.Controller):
         atomic = options.choice("atomic", {"true": True, "false": False}, default="false")
         options.check()
         payload = request.dispatcher.read_payload()
+        preconditions.check_payload(source, entity, payload)
         single = isinstance(payload, dict)
         report = engine.run(source, entity, [payload] if single else payload, atomic=atomic)
         request.dispatcher.reports = (report,)
@@ -97,6 +99,7 @@ class SchoolSyncController(http.Controller):
         options.check()
         request.dispatcher.entity = "sync"
         payload = request.dispatcher.read_payload()
+        preconditions.refuse()
         _check_bundle(source, payload)
         reports = engine.run_bundle(source, payload, atomic=atomic)
         request.dispatcher.reports = tuple(reports.values())
@@ -107,10 +110,11 @@ class SchoolSyncController(http.Controller):
         """One document."""
         self._check_entity(source, entity, external_id)
         Options(set()).check()
-        document = outbound.read_one(source, entity, external_id)
-        if document is None:
+        found = outbound.read_tagged(source, entity, external_id)
+        if found is None:
             raise _unknown(entity, external_id)
-        return json_response(document, 200, {"ETag": f'"{document["version"]}"'})
+        document, tag = found
+        return preconditions.under_tag(json_response(document, 200), tag)
 
     @sync_route("/api/<string:entity>/<everything:external_id>", "DELETE", allow=_DOCUMENT_METHODS)
     def archive(self, source, entity, external_id):
@@ -118,6 +122,7 @@ class SchoolSyncController(http.Controller):
         self._check_entity(source, entity, external_id)
         Options(set()).check()
         request.dispatcher.claim_key(external_id)
+        preconditions.check(source, entity, external_id)
         item = engine.archive(source, entity, external_id)
         if item is None:
             raise _unknown(entity, external_id)
