@@ -9,6 +9,7 @@ import os
 import socket
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -308,6 +309,13 @@ class Tables:
         with connection.cursor() as cursor:
             cursor.execute(query, values)
         return connection
+
+    @staticmethod
+    @contextlib.contextmanager
+    def meanwhile(function, *arguments, **options):
+        """Run ``function`` while the block runs; its result is there after it."""
+        with ThreadPoolExecutor(1) as pool:
+            yield pool.submit(function, *arguments, **options)
 
     def wait_for_a_lock(self, seconds=20):
         """Until some transaction waits for another one."""

@@ -51,6 +51,7 @@ class SchoolSyncDispatcher(Dispatcher):
         self.source = None
         self.reports = ()
         self.claim = None
+        self.allowance = None
         self.entity = None
         self.body = b""
         self.started = time.monotonic()
@@ -67,7 +68,9 @@ class SchoolSyncDispatcher(Dispatcher):
             return Response(status=204, headers={**HEADERS, "Allow": allow, "X-Request-Id": self.request_id})
         request.params = dict(args)
         if not endpoint.routing.get("sync_public"):
-            self.source = request.params["source"] = self._authenticate()
+            source = self._authenticate()
+            self._take_token(source)
+            self.source = request.params["source"] = source
             self._authorize()
         if not self.source or method in _SAFE_METHODS:
             return self._finish(request.registry["ir.http"]._dispatch(endpoint))
@@ -104,7 +107,7 @@ class SchoolSyncDispatcher(Dispatcher):
         except Replay as replay:
             response = replay.response()
             self._log(self.source, response, replay_of=replay.answer.request_id)
-            return response
+            return self._finish(response)
         except (HTTPException, UserError) as exc:
             if not self.claim:
                 raise
@@ -125,7 +128,11 @@ class SchoolSyncDispatcher(Dispatcher):
         return response
 
     def _finish(self, response):
-        response.headers["X-Request-Id"] = self.request_id
+        """``response`` with the headers that every answer has."""
+        # A replay has the id of the request that did the work.
+        response.headers.setdefault("X-Request-Id", self.request_id)
+        if self.allowance:
+            response.headers.update(self.allowance.as_headers())
         return response
 
     def handle_error(self, exc):
@@ -145,7 +152,7 @@ class SchoolSyncDispatcher(Dispatcher):
                     self._log(self.source.with_env(env), response, passing=problem.passing)
             except psycopg2.Error as error:
                 _logger.error("request %s could not be logged: %s", self.request_id, type(error).__qualname__)
-        return response
+        return self._finish(response)
 
     # ------------------------------------------------------------------
     # Who asks
@@ -170,11 +177,33 @@ class SchoolSyncDispatcher(Dispatcher):
         if not uid:
             raise Problem(401, "unauthorized", "The API key is unknown, expired or revoked.", headers=challenge)
         # sudo: which source a user speaks for is asked before anything is known of the user's rights.
-        source = env["school.sync.source"].sudo().search_fetch([("user_id", "=", uid)], ["company_id"], limit=1)
+        wanted = ["company_id", "rate_limit", "rate_burst"]
+        source = env["school.sync.source"].sudo().search_fetch([("user_id", "=", uid)], wanted, limit=1)
         if not source:
             raise Problem(403, "no-source", "The user of this API key is not the API user of an active sync source.")
         self.request.update_env(user=uid, context={"allowed_company_ids": source.company_id.ids}, su=False)
         return source.with_env(self.request.env)
+
+    def _take_token(self, source):
+        """Count the request, once, however often it is run.
+
+        A source that asks too often gets no log entry for it, which would cost what the limit is to save; the source
+        itself shows how often.
+
+        :raises Problem: 429
+        """
+        if self.allowance or not source.rate_limit:
+            return
+        self.allowance = source.env["school.sync.rate.bucket"]._take(source)
+        if self.allowance.is_refused:
+            raise Problem(
+                429,
+                "rate-limited",
+                f"This source may send {source.rate_limit} requests a minute, {source.rate_burst} at once; "
+                f"try again in {self.allowance.wait} s, and send many documents in one request.",
+                headers={"Retry-After": str(self.allowance.wait)},
+                passing=True,
+            )
 
     def _authorize(self):
         user, reading = self.source.env.user, self.request.httprequest.method in _SAFE_METHODS

@@ -31,6 +31,7 @@ from . import school_student_academic
 from . import school_sync_source_outbound
 from . import school_sync_source_limits
 from . import school_sync_idempotency_key
+from . import school_sync_rate_bucket
 from . import school_sync_employee
 from . import school_sync_incident
 from . import school_sync_failure
