@@ -38,6 +38,8 @@
         "views/hr_employee_views.xml",
         "views/school_sync_employee_views.xml",
         "views/school_sync_incident_views.xml",
+        "views/school_sync_source_limits_views.xml",
+        "views/school_sync_idempotency_key_views.xml",
     ],
     "demo": ["demo/school_demo.xml"],
     "assets": {"web.assets_backend": ["school_erp_sync/static/src/**/*"]},

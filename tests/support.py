@@ -7,7 +7,9 @@ import contextlib
 import json
 import os
 import socket
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -68,7 +70,7 @@ def check_envelope(response):
     assert response.headers["Cache-Control"] == "no-store"
     request_id = response.headers["X-Request-Id"]
     assert request_id
-    if response.status_code == 204 or response.request.method == "HEAD":
+    if response.status_code in (204, 304) or response.request.method == "HEAD":
         assert not response.content
         return
     for inside in INSIDES:
@@ -114,12 +116,12 @@ class Api:
     def post(self, entity, documents, *, headers=None, **params):
         return self.send(entity, json.dumps(documents).encode(), headers=headers, params=params)
 
-    def get(self, entity, external_id=None, **params):
+    def get(self, entity, external_id=None, *, headers=None, **params):
         path = f"/api/{entity}" + (f"/{quote(external_id, safe='')}" if external_id is not None else "")
-        return self.request("GET", path, params=params)
+        return self.request("GET", path, params=params, headers=headers)
 
-    def delete(self, entity, external_id):
-        return self.request("DELETE", f"/api/{entity}/{quote(external_id, safe='')}")
+    def delete(self, entity, external_id, *, headers=None):
+        return self.request("DELETE", f"/api/{entity}/{quote(external_id, safe='')}", headers=headers)
 
     def read(self, entity, external_id):
         """One document as GET gives it, without what the API adds to it."""
@@ -284,6 +286,7 @@ class Tables:
     )
 
     def __init__(self, dsn):
+        self.dsn = dsn
         self.connection = psycopg2.connect(dsn)
         self.connection.autocommit = True
 
@@ -299,6 +302,28 @@ class Tables:
     def counts(self):
         """How many rows there are of everything that a document can write."""
         return {table: self.one(f"SELECT count(*) FROM {table}") for table in self.WRITTEN}
+
+    def hold(self, query, *values):
+        """A transaction of somebody else's that has run ``query``, and ends when it is closed."""
+        connection = psycopg2.connect(self.dsn)
+        with connection.cursor() as cursor:
+            cursor.execute(query, values)
+        return connection
+
+    @staticmethod
+    @contextlib.contextmanager
+    def meanwhile(function, *arguments, **options):
+        """Run ``function`` while the block runs; its result is there after it."""
+        with ThreadPoolExecutor(1) as pool:
+            yield pool.submit(function, *arguments, **options)
+
+    def wait_for_a_lock(self, seconds=20):
+        """Until some transaction waits for another one."""
+        for _ in range(seconds * 20):
+            if self.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                return
+            time.sleep(0.05)
+        raise AssertionError("nobody waits for a lock")
 
 
 class ServerLog:

@@ -3,17 +3,21 @@
 import contextlib
 import json
 import logging
+import random
 import time
 import uuid
 
 import psycopg2
 from pydantic_core import from_json
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from odoo import api
+from odoo.exceptions import ConcurrencyError, UserError
 from odoo.http import Dispatcher, Response
 
 from ..models.school_sync_source import KEY_SCOPE
+from ..sync.engine import ClaimLost
+from .idempotency import Replay, claim, named_by
 from .problem import HEADERS, Problem, problem_of
 
 _logger = logging.getLogger(__name__)
@@ -23,6 +27,12 @@ MEBIBYTE = 1024 * 1024
 MOST_DRAINED = 128 * MEBIBYTE
 DRAIN_SECONDS = 20
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+# How often a request that lost a race is run again at once, before Odoo runs it again with ever longer pauses.
+MOST_RERUNS = 20
+# A race that was lost later than this, with work already done, is left to Odoo.
+CHEAP_SECONDS = 0.5
+# As long as the winner of a race needs to be out of the way, so that those who lost do not all come back at once.
+JITTER_SECONDS = 0.02
 
 
 class SchoolSyncDispatcher(Dispatcher):
@@ -40,6 +50,8 @@ class SchoolSyncDispatcher(Dispatcher):
         self.request_id = uuid.uuid4().hex
         self.source = None
         self.reports = ()
+        self.claim = None
+        self.allowance = None
         self.entity = None
         self.body = b""
         self.started = time.monotonic()
@@ -56,12 +68,71 @@ class SchoolSyncDispatcher(Dispatcher):
             return Response(status=204, headers={**HEADERS, "Allow": allow, "X-Request-Id": self.request_id})
         request.params = dict(args)
         if not endpoint.routing.get("sync_public"):
-            self.source = request.params["source"] = self._authenticate()
+            source = self._authenticate()
+            self._take_token(source)
+            self.source = request.params["source"] = source
             self._authorize()
-        response = request.registry["ir.http"]._dispatch(endpoint)
-        response.headers["X-Request-Id"] = self.request_id
-        if self.source and method not in _SAFE_METHODS:
-            self._log(self.source, response)
+        if not self.source or method in _SAFE_METHODS:
+            return self._finish(request.registry["ir.http"]._dispatch(endpoint))
+        return self._run_until_won(endpoint)
+
+    def _run_until_won(self, endpoint):
+        """Serve a request that writes; where it loses a race, at once again, on a snapshot that sees the winner's work.
+
+        Odoo would do so too, but with pauses of seconds and five times only: too long, and too few, where many send the
+        same. What is still lost after :data:`MOST_RERUNS`, or was lost late, is raised for Odoo to run again.
+        """
+        request, reruns = self.request, 0
+        while True:
+            began = time.monotonic()
+            try:
+                return self._exchange(endpoint)
+            except (ConcurrencyError, psycopg2.errors.SerializationFailure) as exc:
+                is_cheap = isinstance(exc, ClaimLost) or time.monotonic() - began < CHEAP_SECONDS
+                if reruns == MOST_RERUNS or not is_cheap or request.env.cr.closed:
+                    raise
+            reruns += 1
+            _logger.debug("request %s lost a race and is run again", self.request_id)
+            # As Odoo does between its tries.
+            request.env.cr.rollback()
+            request.env.transaction.reset()
+            request.registry.reset_changes()
+            time.sleep(random.uniform(0, JITTER_SECONDS))
+
+    def _exchange(self, endpoint):
+        """Serve a request that writes: what it does, its log, and its answer if it has a key, commit together."""
+        self.reports, self.claim, passing = (), None, False
+        try:
+            response = self.request.registry["ir.http"]._dispatch(endpoint)
+        except Replay as replay:
+            response = replay.response()
+            self._log(self.source, response, replay_of=replay.answer.request_id)
+            return self._finish(response)
+        except (HTTPException, UserError) as exc:
+            if not self.claim:
+                raise
+            # It fails for good: it is undone and answered here, where the claim holds, and nobody comes in between.
+            self.claim.savepoint.close(rollback=True)
+            self.reports = ()
+            problem = problem_of(exc, self.request_id)
+            passing = problem.passing
+            response = problem.answer(self.request_id, self.request.httprequest.path)
+        else:
+            if self.claim:
+                self.claim.savepoint.close(rollback=False)
+        self._finish(response)
+        if self.claim:
+            self.claim.keep(response, self.reports)
+        self._log(self.source, response, passing=passing)
+        self.request.env.cr.flush()
+        return response
+
+    def _finish(self, response):
+        """``response`` with the headers that every answer has."""
+        # A replay has the id of the request that did the work.
+        response.headers.setdefault("X-Request-Id", self.request_id)
+        if self.allowance:
+            response.headers.update(self.allowance.as_headers())
         return response
 
     def handle_error(self, exc):
@@ -71,16 +142,17 @@ class SchoolSyncDispatcher(Dispatcher):
         """
         if not self.body:
             self._drain()
-        response = problem_of(exc, self.request_id).answer(self.request_id, self.request.httprequest.path)
+        problem = problem_of(exc, self.request_id)
+        response = problem.answer(self.request_id, self.request.httprequest.path)
         if self.source and self.request.httprequest.method not in _SAFE_METHODS:
             self.reports = ()
             try:
                 with self.request.registry.cursor() as cr:
                     env = api.Environment(cr, self.source.env.uid, {})
-                    self._log(self.source.with_env(env), response)
+                    self._log(self.source.with_env(env), response, passing=problem.passing)
             except psycopg2.Error as error:
                 _logger.error("request %s could not be logged: %s", self.request_id, type(error).__qualname__)
-        return response
+        return self._finish(response)
 
     # ------------------------------------------------------------------
     # Who asks
@@ -105,11 +177,33 @@ class SchoolSyncDispatcher(Dispatcher):
         if not uid:
             raise Problem(401, "unauthorized", "The API key is unknown, expired or revoked.", headers=challenge)
         # sudo: which source a user speaks for is asked before anything is known of the user's rights.
-        source = env["school.sync.source"].sudo().search_fetch([("user_id", "=", uid)], ["company_id"], limit=1)
+        wanted = ["company_id", "rate_limit", "rate_burst"]
+        source = env["school.sync.source"].sudo().search_fetch([("user_id", "=", uid)], wanted, limit=1)
         if not source:
             raise Problem(403, "no-source", "The user of this API key is not the API user of an active sync source.")
         self.request.update_env(user=uid, context={"allowed_company_ids": source.company_id.ids}, su=False)
         return source.with_env(self.request.env)
+
+    def _take_token(self, source):
+        """Count the request, once, however often it is run.
+
+        A source that asks too often gets no log entry for it, which would cost what the limit is to save; the source
+        itself shows how often.
+
+        :raises Problem: 429
+        """
+        if self.allowance or not source.rate_limit:
+            return
+        self.allowance = source.env["school.sync.rate.bucket"]._take(source)
+        if self.allowance.is_refused:
+            raise Problem(
+                429,
+                "rate-limited",
+                f"This source may send {source.rate_limit} requests a minute, {source.rate_burst} at once; "
+                f"try again in {self.allowance.wait} s, and send many documents in one request.",
+                headers={"Retry-After": str(self.allowance.wait)},
+                passing=True,
+            )
 
     def _authorize(self):
         user, reading = self.source.env.user, self.request.httprequest.method in _SAFE_METHODS
@@ -153,7 +247,21 @@ class SchoolSyncDispatcher(Dispatcher):
         if len(body) > limit:
             raise too_large
         self.body = body
-        return self._parse(body)
+        try:
+            payload = self._parse(body)
+        except Problem:
+            self.claim_key()
+            raise
+        self.claim_key(named_by(self.source, self.entity, payload))
+        return payload
+
+    def claim_key(self, external_id=None):
+        """Claim the request's ``Idempotency-Key``, if it has one, once it is known what is asked and nothing is done.
+
+        :param external_id: of the one document that the request is about
+        :raises Problem: 400, 409, 422
+        """
+        self.claim = claim(self.source, self.request.httprequest, self.entity, self.body, external_id)
 
     def _parse(self, body):
         if not body.strip():
@@ -191,7 +299,8 @@ class SchoolSyncDispatcher(Dispatcher):
     # What is remembered
     # ------------------------------------------------------------------
 
-    def _log(self, source, response):
+    def _log(self, source, response, *, replay_of=None, passing=False):
+        """:param replay_of: the id of the request that was answered so first; :param passing: see :class:`Problem`"""
         httprequest = self.request.httprequest
         answer = response.get_data(as_text=True)
         source.env["school.sync.log"]._record(
@@ -204,8 +313,11 @@ class SchoolSyncDispatcher(Dispatcher):
                 "http_status": response.status_code,
                 "message": json.loads(answer).get("detail") if response.status_code >= 400 else None,
                 "duration": round((time.monotonic() - self.started) * 1000),
-                "request": self.body.decode(errors="replace"),
-                "response": answer,
+                "replay_of": replay_of,
+                # What was sent and answered stands with the request that did the work.
+                "request": "" if replay_of else self.body.decode(errors="replace"),
+                "response": "" if replay_of else answer,
             },
             *self.reports,
+            observe=not (replay_of or passing),
         )

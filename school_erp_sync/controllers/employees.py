@@ -3,12 +3,13 @@
 import hashlib
 
 from odoo import http
-from odoo.http import Response, request
+from odoo.http import request
 
 from ..sync import employees
 from ..sync.outbound import BadCursor
+from . import preconditions
 from .inbound import MOST_IN_A_PAGE, Options, bad_option, sync_route
-from .problem import HEADERS, Problem, json_response
+from .problem import Problem, json_response
 
 _READ = "GET, HEAD, OPTIONS"
 _STATES = {"pending": "pending", "synced": "synced", "error": "error", "all": None}
@@ -58,6 +59,7 @@ class SchoolSyncEmployeeController(http.Controller):
         Options(set()).check()
         request.dispatcher.entity = employees.ENTITY
         payload = request.dispatcher.read_payload()
+        preconditions.refuse()
         single = isinstance(payload, dict)
         report = source.env["school.sync.employee"]._apply_statuses(source, [payload] if single else payload)
         request.dispatcher.reports = (report,)
@@ -74,8 +76,4 @@ def _check_sends(source):
 def _answer(body):
     """``body`` under a tag of its own, or 304 where the client holds just that already."""
     response = json_response(body, 200)
-    etag = hashlib.sha256(response.get_data()).hexdigest()[:32]
-    if request.httprequest.if_none_match.contains_weak(etag):
-        return Response(status=304, headers={**HEADERS, "ETag": f'"{etag}"'})
-    response.set_etag(etag)
-    return response
+    return preconditions.under_tag(response, hashlib.sha256(response.get_data()).hexdigest()[:32])

@@ -11,6 +11,7 @@ from odoo.modules import Manifest
 from ..contract.base import FieldError, pointer
 from ..sync import engine, outbound
 from ..sync.item import Item, Report, Status
+from . import preconditions
 from .problem import Problem, json_response
 
 MOST_IN_A_PAGE = 1000
@@ -82,6 +83,7 @@ class SchoolSyncController(http.Controller):
         self._check_entity(source, entity)
         how = _how_to_apply()
         payload = request.dispatcher.read_payload()
+        preconditions.check_payload(source, entity, payload)
         single = isinstance(payload, dict)
         report = engine.run(source, entity, [payload] if single else payload, **how)
         request.dispatcher.reports = (report,)
@@ -95,6 +97,7 @@ class SchoolSyncController(http.Controller):
         how = _how_to_apply()
         request.dispatcher.entity = "sync"
         payload = request.dispatcher.read_payload()
+        preconditions.refuse()
         _check_bundle(source, payload)
         reports = engine.run_bundle(source, payload, **how)
         request.dispatcher.reports = tuple(reports.values())
@@ -121,16 +124,19 @@ class SchoolSyncController(http.Controller):
         """One document."""
         self._check_entity(source, entity, external_id)
         Options(set()).check()
-        document = outbound.read_one(source, entity, external_id)
-        if document is None:
+        found = outbound.read_tagged(source, entity, external_id)
+        if found is None:
             raise _unknown(entity, external_id, parked=outbound.is_parked(source, entity, external_id))
-        return json_response(document, 200, {"ETag": f'"{document["version"]}"'})
+        document, tag = found
+        return preconditions.under_tag(json_response(document, 200), tag)
 
     @sync_route("/api/<string:entity>/<everything:external_id>", "DELETE", allow=_DOCUMENT_METHODS)
     def archive(self, source, entity, external_id):
         """Archive the record behind a document. What refers to it keeps it; sending the document again restores it."""
         self._check_entity(source, entity, external_id)
         Options(set()).check()
+        request.dispatcher.claim_key(external_id)
+        preconditions.check(source, entity, external_id)
         item = engine.archive(source, entity, external_id)
         if item is None:
             raise _unknown(entity, external_id)

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 from werkzeug.exceptions import HTTPException
 
-from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, MissingError, UserError
+from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, LockError, MissingError, UserError
 from odoo.http import Response
 
 from ..contract.base import FieldError
@@ -32,6 +32,7 @@ class Problem(HTTPException):
     :param errors: the fields at fault
     :param headers: further headers of the answer
     :param extra: further members of the problem document
+    :param passing: whether nobody need be told: the sender only has to ask again, or to look again
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Problem(HTTPException):
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
+        passing: bool = False,
     ):
         super().__init__(detail)
         self.code = status
@@ -50,6 +52,7 @@ class Problem(HTTPException):
         self.errors = errors
         self.headers = headers or {}
         self.extra = extra or {}
+        self.passing = passing
 
     def answer(self, request_id: str, path: str) -> Response:
         """:return: the response, with ``requestId`` under which the log of the server and of Odoo know it"""
@@ -88,12 +91,7 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
             return Problem(403, "forbidden", "The user of this API key may not do this; ask an Odoo administrator.")
         case MissingError():
             return Problem(404, "not-found", "The record does not exist any more.")
-        case Refused():
-            error = FieldError(exc.pointer, exc.code, str(exc))
-            return Problem(409, exc.code.replace("_", "-"), str(exc), errors=[error])
-        case UserError():
-            return Problem(422, "refused", f"Odoo refuses this: {exc}")
-        case ConcurrencyError() | psycopg2.OperationalError():
+        case ConcurrencyError() | LockError() | psycopg2.OperationalError():
             _logger.warning("request %s gave up: %s", request_id, type(exc).__qualname__)
             exc.loglevel = logging.DEBUG
             return Problem(
@@ -101,7 +99,13 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
                 "busy",
                 "The same records are being changed by others. Send it again.",
                 headers={"Retry-After": "1"},
+                passing=True,
             )
+        case Refused():
+            error = FieldError(exc.pointer, exc.code, str(exc))
+            return Problem(409, exc.code.replace("_", "-"), str(exc), errors=[error])
+        case UserError():
+            return Problem(422, "refused", f"Odoo refuses this: {exc}")
     # The message of an exception may quote a document, and so a child's data; its type and place do not.
     frames = "".join(traceback.format_tb(exc.__traceback__))
     _logger.error("request %s failed with %s\n%s", request_id, type(exc).__qualname__, frames)

@@ -36,6 +36,9 @@ from . import school_enrollment
 from . import school_roster_assignment
 from . import school_student_academic
 from . import school_sync_source_outbound
+from . import school_sync_source_limits
+from . import school_sync_idempotency_key
+from . import school_sync_rate_bucket
 from . import school_sync_employee
 from . import school_sync_incident
 from . import school_sync_failure

@@ -22,6 +22,12 @@ class SchoolSyncLog(models.Model):
     _rec_name = "request_id"
 
     request_id = fields.Char(required=True, readonly=True, index=True, help="As in the answer to the source.")
+    replay_of = fields.Char(
+        "Replay of",
+        readonly=True,
+        index="btree_not_null",
+        help="The request that was answered first, under the same Idempotency-Key. Nothing was done again.",
+    )
     source_id = fields.Many2one("school.sync.source", required=True, readonly=True, ondelete="cascade")
     company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
     entity = fields.Char(readonly=True)
@@ -66,11 +72,12 @@ class SchoolSyncLog(models.Model):
             log.response_text = _indented(log.response)
 
     @api.model
-    def _record(self, source, exchange: dict[str, Any], *reports: Report) -> None:
+    def _record(self, source, exchange: dict[str, Any], *reports: Report, observe: bool = True) -> None:
         """Log one exchange, with a line for each document that was not merely unchanged.
 
         :param exchange: ``request_id, method, path, entity, http_status, message, duration`` (milliseconds),
-            ``request`` and ``response`` (text)
+            ``request`` and ``response`` (text), ``replay_of`` (the id of a request) where nothing was done
+        :param observe: whether it says anything about what fails and what does not
         """
         summary = Counter()
         for report in reports:
@@ -95,7 +102,8 @@ class SchoolSyncLog(models.Model):
         reports = [*reports, *(healed for report in reports for healed in report.healed)]
         for report in reports:
             log._record_lines(report)
-        self.env["school.sync.incident"]._observe(source, exchange, reports)
+        if observe:
+            self.env["school.sync.incident"]._observe(source, exchange, reports)
 
     def _record_lines(self, report: Report) -> None:
         items = [item for item in report.items if item.status is not Status.UNCHANGED]

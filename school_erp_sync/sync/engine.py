@@ -26,6 +26,10 @@ SYNC_CONTEXT = {
 }
 
 
+class ClaimLost(ConcurrencyError):
+    """Somebody else was first to claim the same documents, and nothing was made yet: to be run again at once."""
+
+
 def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False, parking_allowed: bool = True) -> Report:
     """Upsert ``raws`` as documents of ``entity`` on behalf of ``source``.
 
@@ -38,7 +42,7 @@ def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False, parki
     :param parking_allowed: whether a document that refers to a record which has not arrived waits for it, or fails
     :return: what became of each document, in the order received
     :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again, on a fresh
-        snapshot
+        snapshot. It is :class:`ClaimLost` where nothing was made yet.
     """
     model = _model(source, entity)
     items = _validate(model, raws)
@@ -432,11 +436,13 @@ def _claim(source, model, items: list[Item], parked: Sequence[Item] = ()) -> Non
 
     A row that is new is inserted, one that is there is locked. In the order in which entities refer to each other, and
     then of externalId: two batches that overlap wait for each other, and never in a circle. If the other one was first,
-    PostgreSQL ends this transaction with a serialization failure, and Odoo runs it again on a snapshot that sees what
-    the other did.
+    PostgreSQL ends this transaction with a serialization failure, and it is run again on a snapshot that sees what the
+    other did.
 
     What ``parked`` documents wait for is claimed as well, as a binding without a record: whoever is making it at this
     moment, and cannot see that somebody waits, is made to look again.
+
+    :raises ClaimLost: the other one was first
     """
     claims = {(model._sync_entity, item.external_id): model._name for item in items}
     for item in parked:
@@ -446,6 +452,18 @@ def _claim(source, model, items: list[Item], parked: Sequence[Item] = ()) -> Non
         return
     rank = {entity: place for place, entity in enumerate(source._sync_order())} if parked else {}
     ordered = sorted(claims, key=lambda claim: (rank.get(claim[0], 0), claim[1]))
+    try:
+        inserted = _insert_claims(source, [(*claim, claims[claim]) for claim in ordered])
+    except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected) as exc:
+        raise ClaimLost("somebody else applies the same documents") from exc
+    for item in items:
+        if binding_id := inserted.get((model._sync_entity, item.external_id)):
+            item.binding = Binding(binding_id, None, 0, None, None, False, None)
+            item.claimed = True
+
+
+def _insert_claims(source, claims: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str], int]:
+    """:return: the id of each binding that is new, by entity and externalId"""
     rows = query(
         source.env,
         SQL(
@@ -464,16 +482,12 @@ def _claim(source, model, items: list[Item], parked: Sequence[Item] = ()) -> Non
             source_id=source.id,
             company_id=source.company_id.id,
             uid=source.env.uid,
-            entities=[entity for entity, _external_id in ordered],
-            external_ids=[external_id for _entity, external_id in ordered],
-            models=[claims[claim] for claim in ordered],
+            entities=[entity for entity, _external_id, _model in claims],
+            external_ids=[external_id for _entity, external_id, _model in claims],
+            models=[name for _entity, _external_id, name in claims],
         ),
     )
-    inserted = {(entity, external_id): binding_id for entity, external_id, binding_id in rows}
-    for item in items:
-        if binding_id := inserted.get((model._sync_entity, item.external_id)):
-            item.binding = Binding(binding_id, None, 0, None, None, False, None)
-            item.claimed = True
+    return {(entity, external_id): binding_id for entity, external_id, binding_id in rows}
 
 
 def _apply_isolating(source, model, items: list[Item]) -> None:

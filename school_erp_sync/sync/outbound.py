@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import json
 from datetime import datetime, timezone
 from typing import Any
@@ -19,8 +20,34 @@ class BadCursor(ValueError):
 
 def read_one(source, entity: str, external_id: str) -> dict[str, Any] | None:
     """The document that ``source`` knows as ``external_id``, archived ones included, or None."""
-    found = _bindings(source, entity, Domain("external_id", "=", external_id), Domain.TRUE, limit=1)
-    return _documents(source, entity, found)[0] if found else None
+    found = read_tagged(source, entity, external_id)
+    return found[0] if found else None
+
+
+def read_tagged(source, entity: str, external_id: str) -> tuple[dict[str, Any], str] | None:
+    """The document as :func:`read_one` gives it, and its entity tag.
+
+    The tag is the version, as long as Odoo holds just what the source said in that version. Where Odoo says more, or
+    something else, which no version counts, a fingerprint of the document follows.
+    """
+    binding = _bindings(source, entity, Domain("external_id", "=", external_id), Domain.TRUE, limit=1)
+    if not binding:
+        return None
+    (document,) = _documents(source, entity, binding)
+    told = {name: value for name, value in document.items() if name not in ("id", "model", "version", "active")}
+    said = {**(binding.document or {}), "externalId": binding.external_id}
+    if document["active"] is not bool(binding.deleted_at) and _without_nothing(told) == _without_nothing(said):
+        return document, str(binding.version)
+    fingerprint = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+    return document, f"{binding.version}-{fingerprint}"
+
+
+def _without_nothing(value: Any) -> Any:
+    """``value`` without what is null or empty in it: a document may say so or be silent about it."""
+    if not isinstance(value, dict):
+        return value
+    told = {name: _without_nothing(below) for name, below in value.items()}
+    return {name: below for name, below in told.items() if below not in (None, [], {})}
 
 
 def read_page(
@@ -116,7 +143,7 @@ def _bindings(source, entity: str, of_binding: Domain, of_record: Domain, limit:
             & Domain("entity", "=", entity)
             & of_binding
             & Domain("res_id", "in", model._search(of_record)),
-            ["external_id", "res_id", "version", "document", "source_updated_at"],
+            ["external_id", "res_id", "version", "document", "source_updated_at", "deleted_at"],
             order="id",
             limit=limit,
         )

@@ -12,6 +12,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_employees,
     test_engine,
     test_fee_schedule,
+    test_idempotency_key,
     test_incidents,
     test_merge,
     test_models,
