@@ -31,7 +31,7 @@ def send_a_mixed_batch() -> None:
         {"externalId": "PS-9001-M", "name": "New Guardian", "email": "new@example.com"},
         {"externalId": "PS-9002-F", "name": "", "email": "nobody"},
     ]
-    requests.post(f"{URL}/api/parents", json=documents, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+    post("parents", documents)
 
 
 def sync_employees() -> None:
@@ -42,6 +42,42 @@ def sync_employees() -> None:
     for page in power_school.fetch():
         power_school.report([(refused if item["id"] in odd else taken_over)(item) for item in page])
     hr.call("hr.employee", "write", edited, {"mobile_phone": "+1 202-555-0199"})
+
+
+def send_too_early_and_disagree() -> None:
+    """Enrollments before their students; and a guardian whom both sides have changed, where the rule is to ask."""
+    odoo = Hr(URL, os.environ["SCHOOL_SYNC_DB"], "admin", "admin")
+    for number in range(1, 5):
+        enrollment = {
+            "externalId": f"ENR-90{number}",
+            "studentExternalId": f"PS-90{number}-1",
+            "academicYear": "2026-2027",
+            "gradeLevel": str(number),
+            "startDate": "2026-06-01",
+            "status": "active",
+        }
+        post("enrollments", enrollment)
+    guardian = {"externalId": "PS-9100-F", "name": "Meera Das", "phone": "+91 9876500001", "occupation": "Teacher"}
+    record_id = post("parents", guardian).json()["id"]
+    (binding,) = odoo.call("school.sync.binding", "search_read", [["external_id", "=", "PS-9100-F"]], ["source_id"])
+    odoo.call(
+        "school.sync.source",
+        "write",
+        [binding["source_id"][0]],
+        {
+            "policy_ids": [
+                (0, 0, {"scope": "parents/phone", "policy": "ask"}),
+                (0, 0, {"scope": "students", "policy": "newest"}),
+            ]
+        },
+    )
+    odoo.call("school.parent", "write", [record_id], {"phone": "+91 9876511111", "function": "Principal"})
+    post("parents", {**guardian, "phone": "+91 9876522222", "occupation": "Head Teacher"})
+
+
+def post(entity: str, document: dict | list) -> requests.Response:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    return requests.post(f"{URL}/api/{entity}", json=document, headers=headers, timeout=60)
 
 
 def find(page: Page, model: str, domain: list) -> int:
@@ -78,6 +114,7 @@ def main() -> int:
     subprocess.run(play, check=True, stdout=subprocess.DEVNULL)
     send_a_mixed_batch()
     sync_employees()
+    send_too_early_and_disagree()
     with chromium() as browser:
         page = browser.new_page(viewport=SIZE)
         log_in(page, URL)
@@ -96,6 +133,13 @@ def main() -> int:
         take(page, "employee_list", "employees?view_type=list")
         take(page, "employee_list_failed", "employees-to-sync", filter_by="Sync Failed")
         take(page, "employee_kanban", "employees?view_type=kanban")
+        conflict = find(page, "school.sync.conflict", [["state", "=", "open"]])
+        parked = find(page, "school.sync.parked", [])
+        source = find(page, "school.sync.source", [["policy_ids", "!=", False]])
+        take(page, "parked_list", "action-school_erp_sync.school_sync_parked_action")
+        take(page, "parked_form", f"action-school_erp_sync.school_sync_parked_action/{parked}")
+        take(page, "conflict_form", f"action-school_erp_sync.school_sync_conflict_action/{conflict}")
+        take(page, "source_form", f"action-school_erp_sync.school_sync_source_action/{source}")
         take(page, "problem_form", f"action-school_erp_sync.school_sync_incident_action/{incident}")
     return 0
 

@@ -440,7 +440,8 @@ def _claim(source, model, items: list[Item], parked: Sequence[Item] = ()) -> Non
     other did.
 
     What ``parked`` documents wait for is claimed as well, as a binding without a record: whoever is making it at this
-    moment, and cannot see that somebody waits, is made to look again.
+    moment, and cannot see that somebody waits, is made to look again. For that it must be changed, if it is there: a
+    row that was merely locked by somebody else is no reason for PostgreSQL to end a transaction.
 
     :raises ClaimLost: the other one was first
     """
@@ -476,8 +477,9 @@ def _insert_claims(source, claims: Sequence[tuple[str, str, str]]) -> dict[tuple
               FROM unnest(%(entities)s::varchar[], %(external_ids)s::varchar[], %(models)s::varchar[])
                    WITH ORDINALITY AS asked(entity, external_id, res_model, place)
              ORDER BY asked.place
-                ON CONFLICT (source_id, entity, external_id) DO UPDATE SET version = b.version WHERE FALSE
-         RETURNING b.entity, b.external_id, b.id
+                ON CONFLICT (source_id, entity, external_id) DO UPDATE SET write_date = EXCLUDED.write_date
+                        WHERE b.res_id IS NULL AND b.version = 0
+         RETURNING b.entity, b.external_id, b.id, b.xmax = 0
             """,
             source_id=source.id,
             company_id=source.company_id.id,
@@ -487,7 +489,7 @@ def _insert_claims(source, claims: Sequence[tuple[str, str, str]]) -> dict[tuple
             models=[name for _entity, _external_id, name in claims],
         ),
     )
-    return {(entity, external_id): binding_id for entity, external_id, binding_id in rows}
+    return {(entity, external_id): binding_id for entity, external_id, binding_id, is_new in rows if is_new}
 
 
 def _apply_isolating(source, model, items: list[Item]) -> None:
