@@ -95,3 +95,24 @@ def test_hr_follows_the_counter_and_sends_several_again(page, hr, school):
     for row in rows.all():
         expect(row.locator(".badge")).to_have_text("To Sync")
     assert school.pending() == set(ids)
+
+
+def test_hr_follows_the_mail_to_what_failed_and_closes_it(page, admin, hr, school):
+    admin.write("school.sync.source", school.source.id, notify_user_ids=[(6, 0, [hr.uid])])
+    refused = school.hire(name="Asha Rao")
+    ok(school.say(school.error(refused, message=WHY)))
+    (problem,) = admin.read("school.sync.incident", [("source_id", "=", school.source.id)], ["id"])
+
+    log_in(page, hr.url, hr.login, hr.password)
+    mailed = f"{hr.url}/mail/view?model=school.sync.incident&res_id={problem['id']}"
+    page.goto(mailed)
+    expect(page.locator(".o_form_sheet .alert-danger")).to_contain_text(WHY)
+    expect(page.locator("[name=failure_ids] .o_data_row")).to_contain_text("Asha Rao")
+    page.get_by_role("button", name="Failing").click()
+    only(page, "Asha Rao")
+
+    page.goto(mailed)
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.locator(".modal").get_by_role("button", name="Ok").click()
+    expect(page.locator(".o_form_sheet .o_field_badge[name=state]")).to_have_text("Resolved")
+    assert admin.read_one("school.sync.incident", problem["id"], "state", "activity_ids")["activity_ids"] == []

@@ -389,6 +389,29 @@ def test_first_failure_notifies_once_and_success_resolves(new_school, admin):
     assert (incident["state"], incident["failure_count"], incident["activity_ids"]) == ("resolved", 0, [])
 
 
+def test_failures_at_once_notify_once(new_school, admin):
+    """Of those who open the same problem at once, PostgreSQL lets one; Odoo runs the others again."""
+    admin.write("school.sync.source", new_school.source.id, notify_user_ids=[(6, 0, [admin.uid])])
+    statuses = [new_school.error(new_school.hire()) for _number in range(4)]
+    barrier = threading.Barrier(len(statuses))
+
+    def answer(status):
+        barrier.wait()
+        ok(new_school.say(status))
+
+    threads = [threading.Thread(target=answer, args=[status]) for status in statuses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    of_source = [("source_id", "=", new_school.source.id)]
+    (incident,) = admin.read("school.sync.incident", of_source, ["failure_count", "activity_ids"])
+    assert (incident["failure_count"], len(incident["activity_ids"])) == (4, 1)
+    mails = [("model", "=", "school.sync.incident"), ("res_id", "=", incident["id"])]
+    assert len(admin.read("mail.mail", mails, ["state"])) == 1
+
+
 def test_hr_without_technical_rights(school, admin):
     employee_id = school.hire()
     ok(school.say(school.error(employee_id)))

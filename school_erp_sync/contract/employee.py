@@ -54,14 +54,25 @@ class EmployeeDocument(Payload):
     updated_at: Annotated[str, Field(description="When this version came to be, in UTC.")]
 
 
-class TeacherStatus(Payload):
+class EmployeeIdentity(Payload):
+    """Which employee is meant."""
+
+    employee_id: Annotated[_Number | None, Field(description="Odoo's id, instead of externalId.")] = None
+    external_id: ExternalId | None = None
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> "EmployeeIdentity":
+        if self.employee_id is None and self.external_id is None:
+            raise PydanticCustomError("required", "names no employee; send externalId or employeeId")
+        return self
+
+
+class TeacherStatus(EmployeeIdentity):
     """What became of one employee at the source: ``POST /api/teacher/status``.
 
     ``version`` is the one that the source was given: an employee who was edited since then is sent again.
     """
 
-    employee_id: Annotated[_Number | None, Field(description="Odoo's id, instead of externalId.")] = None
-    external_id: ExternalId | None = None
     version: _Number
     status: Literal["success", "error"]
     teacher_id: Annotated[Name | None, Field(description="What the source calls the teacher.")] = None
@@ -70,9 +81,3 @@ class TeacherStatus(Payload):
     synced_at: Annotated[
         DateTime | None, Field(description="When it happened; orders answers that overtake each other.")
     ] = None
-
-    @model_validator(mode="after")
-    def _check_identity(self) -> "TeacherStatus":
-        if self.employee_id is None and self.external_id is None:
-            raise PydanticCustomError("required", "names no employee; send externalId or employeeId")
-        return self

@@ -8,7 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..contract.base import FieldError, read
-from ..contract.employee import TeacherStatus
+from ..contract.employee import EmployeeIdentity, TeacherStatus
 from ..sync.item import Item
 from ..sync.status import LOGGED_AS, Outcome, Progress, StatusReport, decide_status
 
@@ -390,7 +390,9 @@ class SchoolSyncEmployee(models.Model):
 
 def _read_status(index: int, raw: Any) -> Item:
     reading = read(TeacherStatus, raw)
-    external_id = reading.document.get("externalId")
+    # Of a status that is none it is told all the same whom it is about.
+    named = read(EmployeeIdentity, raw).document if reading.errors else reading.document
+    external_id = named.get("externalId")
     return Item(index, raw, external_id, reading.document, errors=reading.errors, warnings=reading.warnings)
 
 

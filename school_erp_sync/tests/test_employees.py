@@ -623,6 +623,10 @@ class TestStatus(EmployeeCase):
                 self.assertIn(answer["status"], ("invalid", "unknown"))
                 self.assertIn(pointer, [error["pointer"] for error in answer["errors"]])
                 self.assertEqual(self.row().state, "pending")
+                if isinstance(status, dict) and "externalId" in status:
+                    self.assertEqual(
+                        answer["externalId"], good["externalId"], "so that the sender knows whom it is about"
+                    )
 
     def test_source_that_is_given_none_any_more(self):
         status = self.success()
