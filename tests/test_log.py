@@ -1,6 +1,7 @@
 """What Odoo remembers of each exchange, and who may read it."""
 
 import json
+import threading
 
 import pytest
 from support import OdooRefuses, ok, parent, problem, student, unique
@@ -108,6 +109,27 @@ def test_every_refusal_is_logged(api, admin, body, headers, status):
     problem(response, status)
 
     assert admin.log_of(response, "http_status")["http_status"] == status
+
+
+def test_refusals_at_once_are_all_logged(fresh, admin):
+    """They open the same problem, and PostgreSQL lets one of them; the log of the others is written all the same."""
+    barrier, answers = threading.Barrier(6), []
+
+    def send():
+        barrier.wait()
+        answers.append(fresh.api.send("parents", b"{"))
+
+    threads = [threading.Thread(target=send) for _number in range(barrier.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [problem(answer, 400) and admin.log_of(answer, "http_status")["http_status"] for answer in answers] == [
+        400
+    ] * 6
+    (incident,) = admin.read("school.sync.incident", [("source_id", "=", fresh.id)], ["code", "failure_count"])
+    assert (incident["code"], incident["failure_count"]) == ("http_400", 1)
 
 
 def test_atomic_batch_that_failed_is_logged(api, admin):

@@ -147,12 +147,23 @@ class SchoolSyncDispatcher(Dispatcher):
         if self.source and self.request.httprequest.method not in _SAFE_METHODS:
             self.reports = ()
             try:
-                with self.request.registry.cursor() as cr:
-                    env = api.Environment(cr, self.source.env.uid, {})
-                    self._log(self.source.with_env(env), response, passing=problem.passing)
+                self._log_apart(response, problem.passing)
             except psycopg2.Error as error:
                 _logger.error("request %s could not be logged: %s", self.request_id, type(error).__qualname__)
         return self._finish(response)
+
+    def _log_apart(self, response, passing):
+        """Log on a cursor of its own; again where somebody else opens the same problem at this moment."""
+        for reruns in range(MOST_RERUNS + 1):
+            try:
+                with self.request.registry.cursor() as cr:
+                    env = api.Environment(cr, self.source.env.uid, {})
+                    self._log(self.source.with_env(env), response, passing=passing)
+                return
+            except psycopg2.errors.SerializationFailure:
+                if reruns == MOST_RERUNS:
+                    raise
+            time.sleep(random.uniform(0, JITTER_SECONDS))
 
     # ------------------------------------------------------------------
     # Who asks
