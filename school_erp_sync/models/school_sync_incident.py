@@ -159,6 +159,23 @@ class SchoolSyncIncident(models.Model):
         )
         return {code: self.browse(incident_id) for incident_id, code in rows}
 
+    @api.model
+    def _review(self) -> None:
+        """Put right what two transactions at one moment may leave: one adds a failure, the other sees none left."""
+        by_kind = {}
+        for incident in self.search([("state", "=", "open")]):
+            by_kind[incident.source_id, incident.entity, incident.code] = incident
+        for incident in self.search([("state", "=", "resolved"), ("failure_ids", "!=", False)]):
+            newer = by_kind.setdefault((incident.source_id, incident.entity, incident.code), incident)
+            if newer == incident:
+                incident.write({"state": "open", "resolved_at": False})
+                continue
+            known = set(newer.failure_ids.mapped("external_id"))
+            doubled = incident.failure_ids.filtered(lambda failure, known=known: failure.external_id in known)
+            (incident.failure_ids - doubled).incident_id = newer
+            doubled.unlink()
+        self.browse().concat(*by_kind.values())._resolve_settled()
+
     def _resolve_settled(self) -> None:
         """Resolve those of these incidents of which nothing is left."""
         self.filtered(lambda incident: not incident.failure_count)._resolve(

@@ -201,7 +201,7 @@ class SchoolSyncSource(models.Model):
     @api.model
     def _cron_notify_daily(self):
         """Send the people of each source a summary of what goes wrong with it, if anything does."""
-        self.env["school.sync.incident"].search([("state", "=", "open")])._resolve_settled()
+        self.env["school.sync.incident"]._review()
         template = self.env.ref("school_erp_sync.mail_template_daily", raise_if_not_found=False)
         cron, today = self.env["ir.cron"], fields.Date.today()
         not_yet = Domain("summed_up_on", "=", False) | Domain("summed_up_on", "<", today)

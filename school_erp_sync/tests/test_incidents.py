@@ -113,6 +113,25 @@ class TestIncidents(EmployeeCase):
         self.status(self.success(self.boss), self.error(self.boss))
         self.assertEqual(self.incidents().failure_count, 1)
 
+    def test_failed_in_the_moment_in_which_it_was_resolved(self):
+        self.status(self.error())
+        incident = self.incidents()
+        self.status(self.success())
+        self.status(self.error(self.boss, code="no_job"))
+        # As another transaction does that has begun before: it sees the incident open, and adds to it.
+        note = self.env["school.sync.failure"]._note
+        note({"refused": incident}, {"X": ("refused", "Bad")})
+        self.daily()
+        self.assertEqual(set(self.incidents().mapped("code")), {"refused", "no_job"})
+        self.assertEqual(incident.failure_count, 1)
+        self.assertIn("Refused", self.mails()[0].body_html)
+        incident.action_resolve()
+        self.status(self.error(code="refused"))
+        note({"refused": incident}, {"X": ("refused", "Bad"), self.asha.school_sync_uid: ("refused", "Bad")})
+        self.daily()
+        newer = self.incidents().filtered(lambda one: one.code == "refused")
+        self.assertEqual((incident.state, incident.failure_count, newer.failure_count), ("resolved", 0, 2))
+
     def test_closed_by_hand(self):
         self.status({"externalId": "nobody", "version": 1, "status": "success"})
         self.status(self.error())
