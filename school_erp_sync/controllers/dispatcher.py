@@ -31,8 +31,10 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 MOST_RERUNS = 20
 # A race that was lost later than this, with work already done, is left to Odoo.
 CHEAP_SECONDS = 0.5
-# As long as the winner of a race needs to be out of the way, so that those who lost do not all come back at once.
-JITTER_SECONDS = 0.02
+# How long those who lost wait at most, at random, so that they do not all come back at once: at first no longer than a
+# winner needs to be out of the way, and twice as long after each further loss, up to the longest.
+FIRST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 0.5
 
 
 class SchoolSyncDispatcher(Dispatcher):
@@ -91,13 +93,13 @@ class SchoolSyncDispatcher(Dispatcher):
                 is_cheap = isinstance(exc, ClaimLost) or time.monotonic() - began < CHEAP_SECONDS
                 if reruns == MOST_RERUNS or not is_cheap or request.env.cr.closed:
                     raise
-            reruns += 1
             _logger.debug("request %s lost a race and is run again", self.request_id)
             # As Odoo does between its tries.
             request.env.cr.rollback()
             request.env.transaction.reset()
             request.registry.reset_changes()
-            time.sleep(random.uniform(0, JITTER_SECONDS))
+            time.sleep(random.uniform(0, min(FIRST_PAUSE_SECONDS * 2**reruns, LONGEST_PAUSE_SECONDS)))
+            reruns += 1
 
     def _exchange(self, endpoint):
         """Serve a request that writes: what it does, its log, and its answer if it has a key, commit together."""
