@@ -6,6 +6,7 @@ Everything goes over HTTP, as a user would have it; only what HTTP cannot show i
 import contextlib
 import json
 import os
+import random
 import socket
 import time
 import uuid
@@ -20,6 +21,8 @@ import requests
 PAYLOADS = Path(__file__).parent / "payloads"
 ENTITIES = ("parents", "students")
 MEBIBYTE = 1024 * 1024
+# The long form of the tests, ./dev test --long: more rounds, more rivals, larger batches.
+LONG = bool(os.environ.get("SCHOOL_SYNC_LONG"))
 PROBLEM = "application/problem+json"
 # What no answer may hold: the inside of the server.
 INSIDES = ("Traceback", "psycopg2", 'File "', "SELECT ", "INSERT ", "odoo/addons")
@@ -106,6 +109,8 @@ class Api:
             response = session.request(method, self.url + path, headers=headers, **options)
         if envelope:
             check_envelope(response)
+        if self.key:
+            assert self.key not in response.text + str(response.headers)
         return response
 
     def send(self, entity, body, *, content_type="application/json", headers=None, **options):
@@ -119,6 +124,12 @@ class Api:
     def get(self, entity, external_id=None, *, headers=None, **params):
         path = f"/api/{entity}" + (f"/{quote(external_id, safe='')}" if external_id is not None else "")
         return self.request("GET", path, params=params, headers=headers)
+
+    def until_answered(self, send):
+        """What ``send`` answers in the end, as a sender has it who heeds ``Retry-After``; a 5xx is an answer."""
+        while "Retry-After" in (response := send()).headers and response.status_code in (409, 429):
+            time.sleep(int(response.headers["Retry-After"]) * random.uniform(0.2, 1))
+        return response
 
     def delete(self, entity, external_id, *, headers=None):
         return self.request("DELETE", f"/api/{entity}/{quote(external_id, safe='')}", headers=headers)
@@ -317,10 +328,10 @@ class Tables:
         with ThreadPoolExecutor(1) as pool:
             yield pool.submit(function, *arguments, **options)
 
-    def wait_for_a_lock(self, seconds=20):
-        """Until some transaction waits for another one."""
+    def wait_for_a_lock(self, *, or_else=lambda: False, seconds=20):
+        """Until some transaction waits for another one, or ``or_else`` is true."""
         for _ in range(seconds * 20):
-            if self.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            if or_else() or self.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
                 return
             time.sleep(0.05)
         raise AssertionError("nobody waits for a lock")

@@ -49,8 +49,28 @@ def people(admin, tables, api):
     return People(admin, tables, api)
 
 
-REFUSED = dict.fromkeys(("list", "read", "post", "batch", "delete", "nothing"), 401)
-FORBIDDEN = dict.fromkeys(REFUSED, 403)
+ROUTES = {
+    "list": lambda client, there: client.get("parents"),
+    "read": lambda client, there: client.get("parents", there),
+    "post": lambda client, there: client.post("parents", parent()),
+    "batch": lambda client, there: client.post("parents", [parent(), parent()]),
+    "keyed": lambda client, there: client.post("parents", parent(), headers={"Idempotency-Key": unique()}),
+    "bundle": lambda client, there: client.post("sync", {"parents": [parent()]}),
+    "delete": lambda client, there: client.delete("parents", there),
+    "employees": lambda client, there: client.get("employees"),
+    "employee": lambda client, there: client.get("employees", unique()),
+    "status": lambda client, there: client.post(
+        "teacher/status", {"externalId": unique(), "version": 1, "status": "success"}
+    ),
+    "nothing": lambda client, there: client.get("nothing"),
+    "put": lambda client, there: client.request("PUT", "/api/parents", json={}),
+}
+REFUSED = dict.fromkeys(ROUTES, 401)
+FORBIDDEN = dict.fromkeys(ROUTES, 403)
+READS = {"list": 200, "employees": 200, "employee": 404, "nothing": 404}
+WRITES = {"post": 201, "batch": 200, "keyed": 201, "bundle": 200, "status": 200, "put": 405}
+# What is there is the writer's; every other source knows nothing of it.
+STRANGER = {**READS, **WRITES, "read": 404, "delete": 404}
 EXPECTED = {
     "no_key": REFUSED,
     "garbage": REFUSED,
@@ -61,37 +81,20 @@ EXPECTED = {
     "session_cookie": REFUSED,
     "without_group": FORBIDDEN,
     "archived_source": FORBIDDEN,
-    "reader": {"list": 200, "read": 404, "post": 403, "batch": 403, "delete": 403, "nothing": 404},
-    "writer": {"list": 200, "read": 200, "post": 201, "batch": 200, "delete": 200, "nothing": 404},
-    "manager": {"list": 200, "read": 404, "post": 201, "batch": 200, "delete": 404, "nothing": 404},
-    "elsewhere": {"list": 200, "read": 404, "post": 201, "batch": 200, "delete": 404, "nothing": 404},
+    "reader": {**READS, **dict.fromkeys(WRITES, 403), "read": 404, "delete": 403},
+    "writer": {**STRANGER, "read": 200, "delete": 200},
+    "manager": STRANGER,
+    "elsewhere": STRANGER,
 }
 
 
-def ask(client, route, external_id, entity="parents"):
-    make = parent if entity == "parents" else student
-    match route:
-        case "list":
-            return client.get(entity)
-        case "read":
-            return client.get(entity, external_id)
-        case "post":
-            return client.post(entity, make())
-        case "batch":
-            return client.post(entity, [make(), make()])
-        case "delete":
-            return client.delete(entity, external_id)
-        case "nothing":
-            return client.get("nothing")
-
-
-@pytest.mark.parametrize("route", REFUSED)
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("who", EXPECTED)
 def test_who_may_do_what(people, admin, tables, who, route):
     document = parent()
     ok(people.writer.post("parents", document), 201)
     before = tables.counts()
-    response = ask(getattr(people, who), route, document["externalId"])
+    response = ROUTES[route](getattr(people, who), document["externalId"])
 
     assert response.status_code == EXPECTED[who][route]
     if response.status_code in (401, 403):
@@ -105,7 +108,9 @@ def test_who_may_do_what(people, admin, tables, who, route):
 
 def test_health_is_for_everybody(people):
     for who in EXPECTED:
-        ok(getattr(people, who).request("GET", "/api/health"))
+        client = getattr(people, who)
+        ok(client.request("GET", "/api/health"))
+        assert client.request("OPTIONS", "/api/parents", envelope=False).status_code == 204
 
 
 def test_refusals_do_not_tell_what_exists(people, api):
@@ -159,10 +164,37 @@ def test_second_key_does_not_end_the_first(admin, fresh):
     ok(second.get("parents"))
 
 
-def test_key_stands_nowhere_in_the_database(tables, admin, fresh):
-    key = fresh.api.key
-    for table in ("res_users_apikeys", "school_sync_source", "mail_message", "school_sync_log", "ir_config_parameter"):
-        assert not tables.one(f"SELECT count(*) FROM {table} t WHERE t::text LIKE %s", f"%{key[:16]}%"), table
+def test_key_stands_nowhere_in_the_database(tables, fresh):
+    """Not even where a sender puts it in a place that is not meant for it."""
+    api, document = fresh.api, parent()
+    headers = {"Idempotency-Key": document["externalId"]}
+    for _ in range(2):
+        ok(api.post("parents", document, headers=headers), 201)
+    for response in (
+        api.post("parents", document, api_key=api.key),
+        api.get("parents", **{api.key: "1"}),
+        api.get("parents", api.key),
+        api.delete("parents", api.key),
+        api.post("parents", document, headers={"Idempotency-Key": f'"{api.key}"'}),
+        api.post("parents", {**document, "name": api.key}),
+        api.send("parents", b'{"key": "%b"' % api.key.encode()),
+    ):
+        assert problem(response, 400)["type"].endswith(":key-exposed")
+    ok(api.post("parents", [document, parent(name=None)]), 207)
+
+    columns = tables.rows(
+        """
+        SELECT table_name, column_name FROM information_schema.columns
+         WHERE table_schema = 'public' AND data_type IN ('text', 'character varying', 'jsonb')
+           AND (table_name LIKE %s OR table_name IN ('res_users_apikeys', 'mail_message', 'ir_config_parameter',
+                                                     'ir_logging', 'mail_mail', 'mail_activity'))
+        """,
+        "school_%",
+    )
+    assert ("school_sync_idempotency_key", "body") in columns and ("school_sync_log", "path") in columns
+    for table, column in columns:
+        found = tables.one(f'SELECT count(*) FROM "{table}" WHERE "{column}"::text LIKE %s', f"%{api.key[:16]}%")
+        assert not found, (table, column)
 
 
 def test_no_key_in_the_server_log(api, people, server_log):
@@ -182,17 +214,23 @@ def test_no_key_in_the_server_log(api, people, server_log):
 # What a key of ours does not open
 
 
-def test_key_opens_no_xmlrpc(admin, fresh):
-    login = admin.read_one("res.users", fresh.user_id, "login")["login"]
+@pytest.fixture(params=["group_sync_reader", "group_sync_writer", "group_sync_manager"])
+def holder(admin, request):
+    """A source whose user has the rights of each group in turn."""
+    return admin.new_source(group=request.param)
+
+
+def test_key_opens_no_xmlrpc(admin, holder):
+    login = admin.read_one("res.users", holder.user_id, "login")["login"]
     common = xmlrpc.client.ServerProxy(f"{admin.url}/xmlrpc/2/common")
     models = xmlrpc.client.ServerProxy(f"{admin.url}/xmlrpc/2/object")
 
-    assert not common.authenticate(admin.database, login, fresh.api.key, {})
+    assert not common.authenticate(admin.database, login, holder.api.key, {})
     with pytest.raises(xmlrpc.client.Fault):
-        models.execute_kw(admin.database, fresh.user_id, fresh.api.key, "school.student", "search", [[]])
+        models.execute_kw(admin.database, holder.user_id, holder.api.key, "school.student", "search", [[]])
 
 
-def test_key_opens_no_json_2(admin, fresh):
+def test_key_opens_no_json_2(admin, holder):
     for model, method in (
         ("school.student", "search_read"),
         ("res.users", "context_get"),
@@ -201,20 +239,20 @@ def test_key_opens_no_json_2(admin, fresh):
         response = requests.post(
             f"{admin.url}/json/2/{model}/{method}",
             json={},
-            headers={"Authorization": f"Bearer {fresh.api.key}", "X-Odoo-Database": admin.database},
+            headers={"Authorization": f"Bearer {holder.api.key}", "X-Odoo-Database": admin.database},
             timeout=60,
         )
         assert response.status_code == 401
         assert "externalId" not in response.text
 
 
-def test_key_opens_no_web_client(admin, fresh):
-    login = admin.read_one("res.users", fresh.user_id, "login")["login"]
+def test_key_opens_no_web_client(admin, holder):
+    login = admin.read_one("res.users", holder.user_id, "login")["login"]
     with pytest.raises(OdooRefuses):
-        Odoo(admin.url, admin.database, login, fresh.api.key)
+        Odoo(admin.url, admin.database, login, holder.api.key)
     for path in ("/web", "/odoo", "/web/session/get_session_info"):
         response = requests.get(
-            admin.url + path, headers={"Authorization": f"Bearer {fresh.api.key}"}, timeout=60, allow_redirects=False
+            admin.url + path, headers={"Authorization": f"Bearer {holder.api.key}"}, timeout=60, allow_redirects=False
         )
         assert "uid" not in response.text or '"uid": null' in response.text
 

@@ -5,10 +5,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from graphlib import TopologicalSorter
 
 import pytest
 import requests
-from support import ok, parent, student, unique
+from support import LONG, ok, parent, student, unique
 
 
 def at_once(tasks):
@@ -33,50 +34,119 @@ def statuses(responses):
     return sorted({response.status_code for response in responses})
 
 
+@pytest.mark.parametrize("keyed", [False, True], ids=["without key", "with key"])
 @pytest.mark.parametrize("entity", ["parents", "students"])
-def test_fifty_equal_posts_of_a_new_document_make_one_record(api, tables, entity):
-    name = unique("Only")
-    document = parent(name=name) if entity == "parents" else student(fullName=name)
-    responses = at_once([lambda: api.post(entity, document)] * 50)
+def test_fifty_equal_posts_of_a_new_document_make_one_record(api, tables, entity, keyed):
+    for _ in range(20 if LONG else 2):
+        name = unique("Only")
+        document = parent(name=name) if entity == "parents" else student(fullName=name)
+        headers = {"Idempotency-Key": document["externalId"]} if keyed else None
+        send = partial(api.until_answered, partial(api.post, entity, document, headers=headers))
+        responses = at_once([send] * 50)
 
-    assert statuses(responses) == [200, 201]
-    assert len({response.json()["id"] for response in responses}) == 1
-    assert {response.json()["version"] for response in responses} == {1}
-    rows = tables.rows("SELECT res_id, version FROM school_sync_binding WHERE external_id = %s", document["externalId"])
-    assert rows == [(responses[0].json()["id"], 1)]
-    assert tables.one("SELECT count(*) FROM res_partner WHERE name = %s", name) == 1
+        if keyed:
+            assert statuses(responses) == [201]
+            assert len({response.content for response in responses}) == 1
+            assert sorted(response.headers.get("Idempotent-Replayed", "") for response in responses) == (
+                [""] + ["true"] * 49
+            )
+        else:
+            assert sorted(response.status_code for response in responses) == [200] * 49 + [201]
+        assert len({response.json()["id"] for response in responses}) == 1
+        assert {response.json()["version"] for response in responses} == {1}
+        rows = tables.rows(
+            "SELECT res_id, version FROM school_sync_binding WHERE external_id = %s", document["externalId"]
+        )
+        assert rows == [(responses[0].json()["id"], 1)]
+        assert tables.one("SELECT count(*) FROM res_partner WHERE name = %s", name) == 1
 
 
-def test_writers_of_overlapping_batches_end_with_a_value_that_was_written(api, tables):
-    ids = [unique("PAR") for _ in range(150)]
+def test_fifty_equal_batches_under_one_key_are_one(fresh, tables):
+    """A key of an attempt, not of a record: many documents, some of them bad."""
+    for _ in range(20 if LONG else 1):
+        documents = [parent() for _ in range(5)] + [parent(name=None)]
+        key = {"Idempotency-Key": unique("KEY")}
+        send = partial(fresh.api.until_answered, partial(fresh.api.post, "parents", documents, headers=key))
+        responses = at_once([send] * 50)
 
-    def write(writer):
-        mine = random.Random(writer).sample(ids, 100)
-        return api.post("parents", [parent(externalId=i, name=f"Of writer {writer}") for i in mine])
+        assert statuses(responses) == [207]
+        assert len({response.content for response in responses}) == 1
+        ids = [document["externalId"] for document in documents]
+        count = "SELECT count(*) FROM school_sync_binding WHERE external_id = ANY(%s)"
+        assert tables.one(count, ids) == 5
 
-    responses = at_once([lambda writer=writer: write(writer) for writer in range(8)])
 
-    assert statuses(responses) == [200]
-    for response in responses:
-        assert {item["status"] for item in response.json()["items"]} <= {"created", "updated", "unchanged"}
-    written = {f"Of writer {writer}" for writer in range(8)}
-    sent = {item["externalId"]: item["id"] for response in responses for item in response.json()["items"]}
-    rows = tables.rows("SELECT external_id, res_id FROM school_sync_binding WHERE external_id = ANY(%s)", ids)
-    assert dict(rows) == sent and len(rows) == len(sent)
-    for external_id in random.Random(0).sample(sorted(sent), 20):
-        assert api.read("parents", external_id)["name"] in written
-    created = sum(response.json()["summary"]["created"] for response in responses)
-    assert created == len(sent)
+def assert_serial(final, writers):
+    """``final`` is what is left if ``writers`` write one after another, in some order.
+
+    Who wrote a document last came after all others who wrote it: that must not go round in a circle.
+
+    :param final: the writer whose value is left, by document
+    :param writers: the documents of each writer
+    """
+    order = TopologicalSorter()
+    for document, last in final.items():
+        order.add(last, *(writer for writer, mine in writers.items() if document in mine and writer != last))
+    order.prepare()
+
+
+def test_writers_of_overlapping_batches_are_as_good_as_one_after_another(admin):
+    """In random order, so that they would meet in a circle if they took the documents as they come."""
+    for turn in range(5 if LONG else 1):
+        api = admin.new_source().api
+        size, of = (200, 300) if LONG else (60, 90)
+        ids = [f"PAR-{number}" for number in range(of)]
+        writers = {writer: random.Random(turn * 8 + writer).sample(ids, size) for writer in range(8)}
+
+        def write(writer, writers=writers, api=api):
+            return api.post("parents", [parent(externalId=i, name=f"Of writer {writer}") for i in writers[writer]])
+
+        responses = at_once([partial(write, writer) for writer in writers])
+
+        assert statuses(responses) == [200]
+        records = {}
+        for response in responses:
+            for item in response.json()["items"]:
+                assert item["status"] in ("created", "updated")
+                records.setdefault(item["externalId"], set()).add(item["id"])
+        assert all(len(found) == 1 for found in records.values())
+        held = {item["externalId"]: item for page in api.pages("parents", limit=1000) for item in page}
+        assert held.keys() == records.keys()
+        assert_serial({i: int(item["name"].removeprefix("Of writer ")) for i, item in held.items()}, writers)
+        for external_id, item in held.items():
+            assert item["version"] == sum(external_id in mine for mine in writers.values())
 
 
 def test_versions_count_each_change_once(api):
     document = parent()
     ok(api.post("parents", document), 201)
-    responses = at_once([lambda n=n: api.post("parents", {**document, "name": f"Name {n}"}) for n in range(20)])
+    responses = at_once([lambda n=n: api.post("parents", {**document, "name": f"Name {n}"}) for n in range(60)])
 
     assert statuses(responses) == [200]
-    assert sorted(response.json()["version"] for response in responses) == list(range(2, 22))
-    assert ok(api.get("parents", document["externalId"]))["version"] == 21
+    assert sorted(response.json()["version"] for response in responses) == list(range(2, 62))
+    assert ok(api.get("parents", document["externalId"]))["version"] == 61
+
+
+def test_lost_race_is_run_again_and_logged_once(api, admin, tables):
+    """Somebody else changes the binding each time that the request waits for it, and more often than Odoo runs it."""
+    document = parent()
+    ok(api.post("parents", document), 201)
+    touch = "UPDATE school_sync_binding SET write_date = write_date WHERE external_id = %s"
+    rivals = [tables.hold(touch, document["externalId"])]
+    with tables.meanwhile(api.post, "parents", {**document, "name": "Changed"}) as waiting:
+        for _ in range(8):
+            tables.wait_for_a_lock(or_else=waiting.done)
+            with tables.meanwhile(tables.hold, touch, document["externalId"]) as next_in_line:
+                rivals[-1].commit()
+            rivals.append(next_in_line.result())
+            if waiting.done():
+                break
+        rivals[-1].commit()
+    for rival in rivals:
+        rival.close()
+
+    assert ok(waiting.result())["version"] == 2
+    assert admin.log_of(waiting.result(), "updated")["updated"] == 1
 
 
 def test_newest_wins_whatever_the_order_of_arrival(api):

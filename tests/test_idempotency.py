@@ -232,6 +232,35 @@ def test_refusal_that_is_mended_in_odoo_is_not_repeated(api, admin):
         admin.write("res.country", country, name="Zimbabwe")
 
 
+@pytest.mark.parametrize("names_document", [True, False])
+def test_parked_document_is_answered_again_while_it_waits(api, names_document):
+    guardian = unique("PAR")
+    document = student(parents=[guardian])
+    key = keyed(document["externalId"] if names_document else unique("KEY"))
+    first = api.post("students", document, headers=key)
+    again = api.post("students", document, headers=key)
+
+    assert ok(first, 202)["status"] == "parked"
+    assert_replay(again, first)
+    ok(api.post("parents", parent(externalId=guardian)), 201)
+    healed = api.post("students", document, headers=key)
+    if names_document:
+        assert (ok(healed)["status"], healed.json()["version"]) == ("unchanged", 1)
+    else:
+        assert_replay(healed, first)
+
+
+def test_repeated_document_replaces_what_was_parked_without_a_key_meanwhile(api):
+    document = student(parents=[unique("PAR")])
+    key = keyed(document["externalId"])
+    ok(api.post("students", document, headers=key), 202)
+    ok(api.post("students", {**document, "fullName": "Without Key"}), 202)
+    response = api.post("students", document, headers=key)
+
+    assert ok(response, 202)["status"] == "parked"
+    assert REPLAYED not in response.headers
+
+
 # Scope
 
 

@@ -31,8 +31,10 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 MOST_RERUNS = 20
 # A race that was lost later than this, with work already done, is left to Odoo.
 CHEAP_SECONDS = 0.5
-# As long as the winner of a race needs to be out of the way, so that those who lost do not all come back at once.
-JITTER_SECONDS = 0.02
+# How long those who lost wait at most, at random, so that they do not all come back at once: at first no longer than a
+# winner needs to be out of the way, and twice as long after each further loss, up to the longest.
+FIRST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 0.5
 
 
 class SchoolSyncDispatcher(Dispatcher):
@@ -48,6 +50,7 @@ class SchoolSyncDispatcher(Dispatcher):
     def __init__(self, request):
         super().__init__(request)
         self.request_id = uuid.uuid4().hex
+        self.key = None
         self.source = None
         self.reports = ()
         self.claim = None
@@ -70,6 +73,7 @@ class SchoolSyncDispatcher(Dispatcher):
         if not endpoint.routing.get("sync_public"):
             source = self._authenticate()
             self._take_token(source)
+            self._check_place_of_key()
             self.source = request.params["source"] = source
             self._authorize()
         if not self.source or method in _SAFE_METHODS:
@@ -91,13 +95,13 @@ class SchoolSyncDispatcher(Dispatcher):
                 is_cheap = isinstance(exc, ClaimLost) or time.monotonic() - began < CHEAP_SECONDS
                 if reruns == MOST_RERUNS or not is_cheap or request.env.cr.closed:
                     raise
-            reruns += 1
             _logger.debug("request %s lost a race and is run again", self.request_id)
             # As Odoo does between its tries.
             request.env.cr.rollback()
             request.env.transaction.reset()
             request.registry.reset_changes()
-            time.sleep(random.uniform(0, JITTER_SECONDS))
+            time.sleep(random.uniform(0, min(FIRST_PAUSE_SECONDS * 2**reruns, LONGEST_PAUSE_SECONDS)))
+            reruns += 1
 
     def _exchange(self, endpoint):
         """Serve a request that writes: what it does, its log, and its answer if it has a key, commit together."""
@@ -143,7 +147,8 @@ class SchoolSyncDispatcher(Dispatcher):
         if not self.body:
             self._drain()
         problem = problem_of(exc, self.request_id)
-        response = problem.answer(self.request_id, self.request.httprequest.path)
+        path = self.request.httprequest.path
+        response = problem.answer(self.request_id, path.replace(self.key, "[API key]") if self.key else path)
         if self.source and self.request.httprequest.method not in _SAFE_METHODS:
             self.reports = ()
             try:
@@ -187,6 +192,7 @@ class SchoolSyncDispatcher(Dispatcher):
         uid = env["res.users.apikeys"]._check_credentials(scope=KEY_SCOPE, key=key)
         if not uid:
             raise Problem(401, "unauthorized", "The API key is unknown, expired or revoked.", headers=challenge)
+        self.key = key
         # sudo: which source a user speaks for is asked before anything is known of the user's rights.
         wanted = ["company_id", "rate_limit", "rate_burst"]
         source = env["school.sync.source"].sudo().search_fetch([("user_id", "=", uid)], wanted, limit=1)
@@ -194,6 +200,18 @@ class SchoolSyncDispatcher(Dispatcher):
             raise Problem(403, "no-source", "The user of this API key is not the API user of an active sync source.")
         self.request.update_env(user=uid, context={"allowed_company_ids": source.company_id.ids}, su=False)
         return source.with_env(self.request.env)
+
+    def _check_place_of_key(self, body=b""):
+        """:raises Problem: 400 where the API key stands in a place that is logged, or kept with what was sent"""
+        httprequest = self.request.httprequest
+        told = httprequest.path + httprequest.full_path + httprequest.headers.get("Idempotency-Key", "")
+        if self.key in told or self.key.encode() in body:
+            raise Problem(
+                400,
+                "key-exposed",
+                "The API key stands in the address, the Idempotency-Key or the body, where it may be kept and seen. "
+                "Send it in the header Authorization or X-API-Key only, and have a new one made.",
+            )
 
     def _take_token(self, source):
         """Count the request, once, however often it is run.
@@ -257,6 +275,7 @@ class SchoolSyncDispatcher(Dispatcher):
             raise Problem(400, "malformed-json", "The request ended before its body did.") from exc
         if len(body) > limit:
             raise too_large
+        self._check_place_of_key(body)
         self.body = body
         try:
             payload = self._parse(body)

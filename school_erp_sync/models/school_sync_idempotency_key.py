@@ -43,8 +43,8 @@ class SchoolSyncIdempotencyKey(models.Model):
     fingerprint = fields.Char(required=True, readonly=True, help="A digest of what was sent, in canonical form.")
     stamp = fields.Char(
         readonly=True,
-        help="The version of the record that the key names, as this request left it. Once it has moved, the same "
-        "document is applied anew instead of being answered from here.",
+        help="The version of the record that the key names, as this request left it, and what was parked for it. Once "
+        "that has moved, the same document is applied anew instead of being answered from here.",
     )
     request_id = fields.Char(required=True, readonly=True, help="Under which the log knows the request.")
     http_status = fields.Integer("HTTP Status", required=True, readonly=True, aggregator=None)
@@ -98,16 +98,21 @@ class SchoolSyncIdempotencyKey(models.Model):
 
     @api.model
     def _stamp(self, source, entity: str, external_id: str) -> str | None:
-        """How far ``source`` has got with the record it calls ``external_id``; None where it is not known."""
+        """How far ``source`` has got with the record it calls ``external_id``, and what waits to be applied to it; None
+        where it is not known.
+        """
         if entity == "employees":
             query = "SELECT version || ' ' || state FROM school_sync_employee WHERE source_id = %s AND external_id = %s"
             parameters = (source.id, external_id)
         else:
             query = """
-                SELECT version::varchar FROM school_sync_binding
-                 WHERE source_id = %s AND entity = %s AND external_id = %s AND res_id IS NOT NULL
+                SELECT concat_ws(' ', binding.version, parked.id, parked.state, parked.write_date)
+                  FROM (SELECT version FROM school_sync_binding
+                         WHERE source_id = %s AND entity = %s AND external_id = %s AND res_id IS NOT NULL) AS binding
+                  FULL JOIN (SELECT id, state, write_date FROM school_sync_parked
+                              WHERE source_id = %s AND entity = %s AND external_id = %s) AS parked ON TRUE
             """
-            parameters = (source.id, entity, external_id)
+            parameters = (source.id, entity, external_id) * 2
         self.env.cr.execute(query, parameters, log_exceptions=False)
         row = self.env.cr.fetchone()
         return row and row[0]
