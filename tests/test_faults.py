@@ -67,20 +67,24 @@ class Front:
             while not self._enough.is_set():
                 count += 1
                 for step in Story(f"{prefix}-{count}", rng).steps():
-                    self._take(sender, step)
+                    answer = self._take(sender, step)
                     if rng.random() < 0.1:
-                        self._replay(sender, step)
+                        self._replay(sender, step, answer)
         except Exception as exc:  # a thread's exception is the test's
             self.failures.append(exc)
 
     def _take(self, sender, step):
-        self.book.settle(step, sender.send(step.method, step.path, step.payload, key=step.key))
+        answer = sender.send(step.method, step.path, step.payload, key=step.key)
+        self.book.settle(step, answer)
+        return answer
 
-    def _replay(self, sender, step):
+    def _replay(self, sender, step, first):
         """The same once more, as a sender does that lost its own notes: nothing may come of it."""
         again = sender.send(step.method, step.path, step.payload, key=step.key)
         if step.stale != (again.status_code == 409) or again.status_code not in (200, 201, 409):
             self.tally.oddities.append(f"replay of {step.path} answered {again.status_code}: {again.text}")
+        elif step.key and not step.stale and again.content != first.content:
+            self.tally.oddities.append(f"replay of {step.path} answered {again.text} instead of {first.text}")
 
     def inject(self, what, action, *, times, pause):
         """Do ``action`` some times, ``pause`` seconds (from, to) apart, while the senders send."""
