@@ -1,6 +1,8 @@
 import os
+from pathlib import Path
 
 import pytest
+from faults import Results
 from support import Admin, Api, ServerLog, Tables
 
 
@@ -60,3 +62,9 @@ def nothing_written(tables):
     before = tables.counts()
     yield
     assert tables.counts() == before
+
+
+@pytest.fixture(scope="session")
+def results():
+    """The table of what the long tests came to."""
+    return Results(Path(setting("SCHOOL_SYNC_DEV")).parent / ".dev" / "log")

@@ -1,5 +1,6 @@
 """Families as a school system sends them, step by step, and a book of what the sender was promised about them."""
 
+import itertools
 import threading
 from collections import defaultdict
 from copy import deepcopy
@@ -165,13 +166,15 @@ class Story:
         self.sent = []
 
     def steps(self):
-        """Each step, with an ``Idempotency-Key`` in half of the stories."""
-        keyed = self.rng.random() < 0.5
+        """Each step: without an ``Idempotency-Key``, with one for each attempt, or with the record's externalId."""
+        keys = self.rng.choice(["none", "one a step", "externalId"])
         beginning = self._in_one_call if self.rng.random() < 0.3 else self._one_by_one
-        for part in (beginning, self._later):
-            for number, step in enumerate(part()):
-                step.key = f"{self.prefix}-{part.__name__}-{number}" if keyed else None
-                yield step
+        for number, step in enumerate(itertools.chain(beginning(), self._later())):
+            if keys == "externalId" and len(step.documents) == 1:
+                step.key = step.documents[0][1]["externalId"]
+            elif keys != "none":
+                step.key = f"{self.prefix}-step-{number}"
+            yield step
 
     def _in_one_call(self):
         bundle = defaultdict(list)

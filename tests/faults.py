@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 import psycopg2
@@ -174,31 +173,53 @@ class Tally:
 
 
 class Results:
-    """The table of a long run, written beside what ``./dev`` makes."""
+    """The table of the long form. A later run of a part of it replaces the rows of that part."""
 
-    def __init__(self):
-        self.rows = []
+    COLUMNS = (
+        "fault",
+        "injected",
+        "requests sent",
+        "retries",
+        "acknowledged",
+        "documents",
+        "duplicates",
+        "losses",
+        "seconds",
+    )
+
+    def __init__(self, folder):
+        self.file = folder / "reliability.json"
+        self.rows = json.loads(self.file.read_text()) if self.file.exists() else {}
 
     def add(self, tally):
         tally.seconds = time.monotonic() - tally.started
-        self.rows.append(tally.row())
         if LONG:
-            self.write(Path(os.environ["SCHOOL_SYNC_DEV"]).parent / ".dev" / "log")
-
-    def write(self, folder):
-        (folder / "reliability.json").write_text(json.dumps(self.rows, indent=2) + "\n")
-        (folder / "reliability.md").write_text(self.as_markdown())
+            self.rows[tally.name] = tally.row()
+            self.file.write_text(json.dumps(self.rows, indent=2) + "\n")
+            self.file.with_suffix(".md").write_text(self.as_markdown())
 
     def as_markdown(self):
-        names = ("fault", "injected", "requests sent", "retries", "acknowledged", "documents", "duplicates", "losses")
-        names += ("seconds",)
-        lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-        for row in self.rows:
+        lines = [self.COLUMNS, ["---"] * len(self.COLUMNS)]
+        for row in self.rows.values():
             injected = ", ".join(f"{count:,} {what}" for what, count in row["injected"].items())
-            cells = [injected if name == "injected" else row[name] for name in names]
-            cells = [f"{cell:,}" if isinstance(cell, int) else cell for cell in cells]
-            lines.append("| " + " | ".join(cells) + " |")
-        return "\n".join(lines) + "\n"
+            lines.append([injected if name == "injected" else row[name] for name in self.COLUMNS])
+        cells = ([f"{cell:,}" if isinstance(cell, int) else cell for cell in line] for line in lines)
+        return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+class CountedApi(Api):
+    """A client whose requests are counted."""
+
+    def __init__(self, api, tally):
+        super().__init__(api.url, api.key)
+        self.tally = tally
+
+    def request(self, *args, **options):
+        response = super().request(*args, **options)
+        self.tally.count("counts", "sent")
+        if response.status_code < 400 and response.request.method in ("POST", "DELETE"):
+            self.tally.count("counts", "acknowledged")
+        return response
 
 
 class Sender:

@@ -14,15 +14,10 @@ from contextlib import suppress
 import psycopg2
 import pytest
 from families import Audit, Book, Story
-from faults import LONG, Results, Sandbox, Sender, Tally, wait_until
+from faults import LONG, Sandbox, Sender, Tally, wait_until
 from support import Admin, ok, parent, student, unique
 
 SENDERS = 4
-
-
-@pytest.fixture(scope="session")
-def results():
-    return Results()
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +57,6 @@ class Front:
         assert not self.failures, self.failures
         self.audit.check(tables, self.book, self.tally)
         self.results.add(self.tally)
-        print(self.tally.row())
         self.tally.assert_clean()
 
     def _work(self, prefix, number):
@@ -73,20 +67,24 @@ class Front:
             while not self._enough.is_set():
                 count += 1
                 for step in Story(f"{prefix}-{count}", rng).steps():
-                    self._take(sender, step)
+                    answer = self._take(sender, step)
                     if rng.random() < 0.1:
-                        self._replay(sender, step)
+                        self._replay(sender, step, answer)
         except Exception as exc:  # a thread's exception is the test's
             self.failures.append(exc)
 
     def _take(self, sender, step):
-        self.book.settle(step, sender.send(step.method, step.path, step.payload, key=step.key))
+        answer = sender.send(step.method, step.path, step.payload, key=step.key)
+        self.book.settle(step, answer)
+        return answer
 
-    def _replay(self, sender, step):
+    def _replay(self, sender, step, first):
         """The same once more, as a sender does that lost its own notes: nothing may come of it."""
         again = sender.send(step.method, step.path, step.payload, key=step.key)
         if step.stale != (again.status_code == 409) or again.status_code not in (200, 201, 409):
             self.tally.oddities.append(f"replay of {step.path} answered {again.status_code}: {again.text}")
+        elif step.key and not step.stale and again.content != first.content:
+            self.tally.oddities.append(f"replay of {step.path} answered {again.text} instead of {first.text}")
 
     def inject(self, what, action, *, times, pause):
         """Do ``action`` some times, ``pause`` seconds (from, to) apart, while the senders send."""
@@ -110,7 +108,7 @@ def test_server_killed(sandbox, results):
                 return True
             return sandbox.kill_worker(front.rng)
 
-        front.inject("kills", kill, times=120 if LONG else 6, pause=(0.1, 1.2))
+        front.inject("kills", kill, times=120 if LONG else 5, pause=(0.1, 1.2))
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -121,7 +119,7 @@ def test_postgres_restarted(sandbox, results, mode):
             sandbox.restart_postgres(mode)
             return True
 
-        front.inject("restarts", restart, times=25 if LONG else 2, pause=(0.5, 1.5))
+        front.inject("restarts", restart, times=12 if LONG else 1, pause=(0.5, 1.5))
 
 
 def test_backends_terminated(sandbox, results):
@@ -137,7 +135,7 @@ def test_backends_terminated(sandbox, results):
             )
             return bool(ended)
 
-        front.inject("rounds", terminate, times=200 if LONG else 12, pause=(0.05, 0.3))
+        front.inject("rounds", terminate, times=200 if LONG else 8, pause=(0.05, 0.3))
 
 
 # Errors that PostgreSQL raises: forced in the middle of the work, or at its end, and made by a rival
@@ -206,7 +204,7 @@ class Saboteur:
 )
 def test_postgres_raises(sandbox, results, request, sqlstate, on, at_commit):
     name = f"forced {sqlstate}, {request.node.callspec.id}"
-    times = 60 if LONG else 4
+    times = 25 if LONG else 2
     tables = sandbox.tables()
     with Front(sandbox, name, results) as front:
         saboteur = Saboteur(tables, sqlstate, on=on, at_commit=at_commit, times=times)
@@ -347,6 +345,6 @@ def test_rival_holds_the_table(rival, sandbox, sent):
 
 def test_sender_gives_up_too_early(sandbox, results):
     with Front(sandbox, "time-outs of the sender", results, hasty=True) as front:
-        times = 1000 if LONG else 60
+        times = 400 if LONG else 40
         wait_until(lambda: front.tally.retries["timed out"] >= times or front.failures, patience=900, pause=0.1)
         front.tally.injected["time-outs"] = front.tally.retries["timed out"]

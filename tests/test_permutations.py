@@ -2,9 +2,10 @@
 
 import random
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 from families import TABLES, family
-from faults import LONG
+from faults import LONG, CountedApi, Sender, Tally
 from support import ok, unique, without
 
 # What differs between two families, or two runs, of equal content.
@@ -12,69 +13,36 @@ ACCIDENTS = ("id", "invoice", "updatedAt")
 HOW_MANY = 500 if LONG else 10
 
 
-def orders(names, how_many, rng, may=lambda order: True):
-    """Some orders of ``names``, no two of them alike, the given one first."""
-    seen = {tuple(names): None}
-    while len(seen) < how_many:
-        order = tuple(rng.sample(names, len(names)))
-        if may(order):
-            seen[order] = None
+def orders(names, rng):
+    """Orders of ``names``, no two of them alike: first the given one and its reverse, then any."""
+    seen = {tuple(names): None, tuple(reversed(names)): None}
+    while len(seen) < HOW_MANY:
+        seen[tuple(rng.sample(names, len(names)))] = None
     return list(seen)
-
-
-def refers_back(documents):
-    """:return: a test of whether an order names only what came before"""
-    external_ids = {name: document["externalId"] for name, (_entity, document) in documents.items()}
-
-    def mentioned(value):
-        if isinstance(value, dict):
-            return set().union(*map(mentioned, value.values()))
-        if isinstance(value, list):
-            return set().union(*map(mentioned, value))
-        return {value} if isinstance(value, str) else set()
-
-    needs = {
-        name: {
-            other for other, external_id in external_ids.items() if other != name and external_id in mentioned(document)
-        }
-        for name, (_entity, document) in documents.items()
-    }
-
-    def test(order):
-        return all(needs[name] <= set(order[:place]) for place, name in enumerate(order))
-
-    return test
 
 
 def state(api, admin, prefix, documents):
     """What the API and Odoo say of a family, without what is accidental: ids, numbers, names of the family."""
-    read = {
-        name: without(ok(api.get(entity, document["externalId"])), *ACCIDENTS)
-        for name, (entity, document) in documents.items()
-    }
-    ids = defaultdict(list)
-    for entity, document in documents.values():
-        ids[entity].append(ok(api.get(entity, document["externalId"]))["id"])
-    moves = admin.read(
-        "account.move",
-        [("school_billing_id", "in", ids["billings"])],
-        ["state", "payment_state", "amount_total", "amount_residual", "partner_id", "invoice_date", "ref"],
-        order="ref",
-    )
-    enrollments = admin.read(
-        "school.enrollment", [("id", "in", ids["enrollments"])], ["roll_no", "section_id", "grade_id", "student_id"]
-    )
-    applications = admin.read("school.application", [("id", "in", ids["applications"])], ["student_id", "state"])
-    links = admin.read(
-        "school.parent.link",
-        [("student_id", "in", ids["students"])],
-        ["student_id", "parent_id", "priority", "pays", "lives_with"],
-        order="student_id, priority, parent_id",
+    read, ids = {}, defaultdict(list)
+    for name, (entity, document) in documents.items():
+        body = ok(api.get(entity, document["externalId"]))
+        ids[entity].append(body["id"])
+        read[name] = without(body, *ACCIDENTS)
+    tables = (
+        (
+            "account.move",
+            "school_billing_id",
+            "billings",
+            "state payment_state amount_total amount_residual partner_id ref",
+        ),
+        ("school.enrollment", "id", "enrollments", "roll_number section_id grade_id student_id state"),
+        ("school.application", "id", "applications", "student_id state grade_id"),
+        ("school.parent.link", "student_id", "students", "student_id parent_id priority pays lives_with"),
     )
     rows = [
         {name: value[1] if isinstance(value, list) else value for name, value in without(row, "id").items()}
-        for table in (moves, enrollments, applications, links)
-        for row in table
+        for model, field, entity, names in tables
+        for row in admin.read(model, [(field, "in", ids[entity])], names.split())
     ]
     return anonymous({"read": read, "rows": sorted(rows, key=repr)}, prefix)
 
@@ -88,23 +56,65 @@ def anonymous(value, prefix):
 
 
 def counts(tables):
-    watched = (*TABLES.values(), "school_sync_binding", "school_parent_link", "res_partner", "account_move")
+    watched = (
+        *TABLES.values(),
+        "school_sync_binding",
+        "school_sync_parked",
+        "school_parent_link",
+        "res_partner",
+        "account_move",
+    )
     return {table: tables.one(f"SELECT count(*) FROM {table}") for table in (*watched, "account_payment")}
 
 
-def test_any_order_ends_in_the_same_state(admin, tables):
-    api = admin.new_source().api
-    rng = random.Random(19)
-    names = list(family(""))
-    expected = added = None
-    for order in orders(names, HOW_MANY, rng, refers_back(family("FAMILY"))):
+class Reached:
+    """The state that every family must end in, however it was sent."""
+
+    def __init__(self, admin, tables, tally):
+        self.admin, self.tables, self.tally = admin, tables, tally
+        self.source = admin.new_source()
+        self.api = CountedApi(self.source.api, tally)
+        self.first = None
+
+    def family(self, send, order):
+        """Let ``send(documents)`` send a family, and look what came of it."""
         prefix = unique("P")
         documents = family(prefix)
-        before = counts(tables)
-        answers = [api.post(entity, document) for entity, document in (documents[name] for name in order)]
-        assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers]
-        grown = {table: count - before[table] for table, count in counts(tables).items()}
-        reached = state(api, admin, prefix, documents)
-        expected, added = expected or reached, added or grown
-        assert reached == expected, order
-        assert grown == added, order
+        before = counts(self.tables)
+        answers = send([documents[name] for name in order])
+        assert {answer.status_code for answer in answers} <= {201, 202}, [answer.text for answer in answers]
+        self.tally.injected["documents that had to wait"] += sum(answer.status_code == 202 for answer in answers)
+        self.tally.counts["documents"] += len(documents)
+        assert ok(self.api.get("sync/parked"))["items"] == [], order
+        grown = {table: count - before[table] for table, count in counts(self.tables).items()}
+        reached = state(self.api, self.admin, prefix, documents), grown
+        self.first = self.first or reached
+        assert reached == self.first, order
+
+
+def test_any_order_ends_in_the_same_state(admin, tables, results):
+    tally = Tally("ten documents of a family in any order")
+    reached = Reached(admin, tables, tally)
+    for order in orders(list(family("")), random.Random(19)):
+        reached.family(lambda documents: [reached.api.post(*document) for document in documents], order)
+        tally.injected["orders"] += 1
+    assert tally.injected["documents that had to wait"]
+    results.add(tally)
+
+
+def test_all_at_once_end_in_the_same_state(admin, tables, results):
+    """Each document on a connection of its own: nothing waits for ever for what was being made meanwhile."""
+    tally = Tally("ten documents of a family at once")
+    reached = Reached(admin, tables, tally)
+    names = list(family(""))
+    reached.family(lambda documents: [reached.api.post(*document) for document in documents], names)
+    with ThreadPoolExecutor(len(names)) as pool:
+
+        def send(documents):
+            sender = Sender(reached.api.url, reached.api.key, tally)
+            return list(pool.map(lambda one: sender.send("POST", f"/api/{one[0]}", one[1]), documents))
+
+        for number in range(50 if LONG else 3):
+            reached.family(send, random.Random(number).sample(names, len(names)))
+            tally.injected["families"] += 1
+    results.add(tally)

@@ -7,7 +7,7 @@ what of it changed is stored; everything else in Odoo stays as people left it.
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from faults import LONG
+from faults import LONG, CountedApi, Tally
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
@@ -254,12 +254,23 @@ class History(RuleBasedStateMachine):
         assert shown == {path: known.holds.get(path) for path in FIELDS[entity]}
 
 
-def test_random_histories_agree_with_the_model(admin):
-    api = admin.new_source().api
+def test_random_histories_agree_with_the_model(admin, results):
+    tally = Tally("random histories against a model")
+    api = CountedApi(admin.new_source().api, tally)
+
+    class Counted(History):
+        def __init__(self):
+            super().__init__(api, admin)
+            tally.count("injected", "histories")
+
+        def teardown(self):
+            super().teardown()
+            tally.counts["documents"] += len(self.model.known)
+
     run_state_machine_as_test(
-        lambda: History(api, admin),
+        Counted,
         settings=settings(
-            max_examples=300 if LONG else 6,
+            max_examples=80 if LONG else 6,
             stateful_step_count=40 if LONG else 15,
             deadline=None,
             database=None,
@@ -268,3 +279,4 @@ def test_random_histories_agree_with_the_model(admin):
             suppress_health_check=list(HealthCheck),
         ),
     )
+    results.add(tally)
