@@ -286,8 +286,8 @@ def test_other_companies_see_nothing(people, api):
     problem(other.get("parents", document["externalId"]), 404)
     problem(other.delete("parents", document["externalId"]), 404)
     assert document["externalId"] not in other.listed("parents", limit=1000, active="all")
-    problem(other.post("students", student(parents=[document["externalId"]])), 422)
-    problem(other.post("parents", parent(students=[child["externalId"]])), 422)
+    problem(other.post("students", student(parents=[document["externalId"]]), onMissing="error"), 409)
+    problem(other.post("parents", parent(students=[child["externalId"]]), onMissing="error"), 409)
 
 
 @pytest.mark.parametrize("same_company", [True, False])

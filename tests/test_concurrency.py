@@ -212,9 +212,9 @@ def test_post_and_delete_at_once_end_in_one_of_both(api):
 
 def test_failing_documents_at_once_leave_no_binding(api, tables):
     document = student(parents=["PAR-nobody"])
-    responses = at_once([lambda: api.post("students", document)] * 10)
+    responses = at_once([lambda: api.post("students", document, onMissing="error")] * 10)
 
-    assert statuses(responses) == [422]
+    assert statuses(responses) == [409]
     assert not tables.one("SELECT count(*) FROM school_sync_binding WHERE external_id = %s", document["externalId"])
 
 

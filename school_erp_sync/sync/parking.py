@@ -95,25 +95,6 @@ def keep(source, entity: str, items: list[Item]) -> None:
             pointers=[reference.pointer for _parked_id, reference in missing],
         ),
     )
-    # What is awaited has been claimed, but where somebody waits for it already, the claim locks a row and changes
-    # nothing: whoever is making the record meanwhile would go on after the lock, on a snapshot in which this document
-    # does not wait. A row that has changed ends that transaction, and Odoo runs it again.
-    query(
-        env,
-        SQL(
-            """
-            UPDATE school_sync_binding b
-               SET write_date = now() AT TIME ZONE 'UTC'
-              FROM unnest(%(entities)s::varchar[], %(external_ids)s::varchar[]) AS awaited(entity, external_id)
-             WHERE b.source_id = %(source_id)s AND b.entity = awaited.entity AND b.external_id = awaited.external_id
-               AND b.res_id IS NULL
-         RETURNING b.id
-            """,
-            source_id=source.id,
-            entities=[reference.entity for _parked_id, reference in missing],
-            external_ids=[reference.external_id for _parked_id, reference in missing],
-        ),
-    )
     _forget_cache(env)
 
 
@@ -191,15 +172,16 @@ def due(source, arrived: Iterable[tuple[str, str]]) -> tuple[dict[str, list[Item
             incomplete.append(waiting.id)
         else:
             complete[entity].append(healing_item(len(complete[entity]), external_id, waiting))
-    # Somebody else may be making the rest of it at this moment, and neither would see that nothing is missing any more.
-    # Both change the row: PostgreSQL ends one of them, and Odoo runs it again.
-    query(
-        source.env,
-        SQL(
-            "UPDATE school_sync_parked SET write_date = now() AT TIME ZONE 'UTC' WHERE id = ANY(%s) RETURNING id",
-            incomplete,
-        ),
-    )
+    if incomplete:
+        # Somebody else may be making the rest of it at this moment, and neither would see that nothing is missing any
+        # more. Both change the row: PostgreSQL ends one of them, and it is run again.
+        query(
+            source.env,
+            SQL(
+                "UPDATE school_sync_parked SET write_date = now() AT TIME ZONE 'UTC' WHERE id = ANY(%s) RETURNING id",
+                incomplete,
+            ),
+        )
     return complete, incomplete
 
 
