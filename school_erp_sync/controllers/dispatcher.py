@@ -100,7 +100,7 @@ class SchoolSyncDispatcher(Dispatcher):
             request.env.cr.rollback()
             request.env.transaction.reset()
             request.registry.reset_changes()
-            time.sleep(random.uniform(0, min(FIRST_PAUSE_SECONDS * 2**reruns, LONGEST_PAUSE_SECONDS)))
+            _pause(reruns)
             reruns += 1
 
     def _exchange(self, endpoint):
@@ -168,7 +168,7 @@ class SchoolSyncDispatcher(Dispatcher):
             except psycopg2.errors.SerializationFailure:
                 if reruns == MOST_RERUNS:
                     raise
-            time.sleep(random.uniform(0, JITTER_SECONDS))
+            _pause(reruns)
 
     # ------------------------------------------------------------------
     # Who asks
@@ -351,3 +351,7 @@ class SchoolSyncDispatcher(Dispatcher):
             *self.reports,
             observe=not (replay_of or passing),
         )
+
+
+def _pause(reruns: int) -> None:
+    time.sleep(random.uniform(0, min(FIRST_PAUSE_SECONDS * 2**reruns, LONGEST_PAUSE_SECONDS)))
