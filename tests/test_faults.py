@@ -108,7 +108,7 @@ def test_server_killed(sandbox, results):
                 return True
             return sandbox.kill_worker(front.rng)
 
-        front.inject("kills", kill, times=120 if LONG else 5, pause=(0.1, 1.2))
+        front.inject("kills", kill, times=110 if LONG else 5, pause=(0.1, 1.2))
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -119,7 +119,7 @@ def test_postgres_restarted(sandbox, results, mode):
             sandbox.restart_postgres(mode)
             return True
 
-        front.inject("restarts", restart, times=12 if LONG else 1, pause=(0.5, 1.5))
+        front.inject("restarts", restart, times=8 if LONG else 1, pause=(0.5, 1.5))
 
 
 def test_backends_terminated(sandbox, results):
@@ -135,7 +135,7 @@ def test_backends_terminated(sandbox, results):
             )
             return bool(ended)
 
-        front.inject("rounds", terminate, times=200 if LONG else 8, pause=(0.05, 0.3))
+        front.inject("rounds", terminate, times=150 if LONG else 8, pause=(0.05, 0.3))
 
 
 # Errors that PostgreSQL raises: forced in the middle of the work, or at its end, and made by a rival
@@ -204,7 +204,7 @@ class Saboteur:
 )
 def test_postgres_raises(sandbox, results, request, sqlstate, on, at_commit):
     name = f"forced {sqlstate}, {request.node.callspec.id}"
-    times = 25 if LONG else 2
+    times = 15 if LONG else 2
     tables = sandbox.tables()
     with Front(sandbox, name, results) as front:
         saboteur = Saboteur(tables, sqlstate, on=on, at_commit=at_commit, times=times)
@@ -345,6 +345,6 @@ def test_rival_holds_the_table(rival, sandbox, sent):
 
 def test_sender_gives_up_too_early(sandbox, results):
     with Front(sandbox, "time-outs of the sender", results, hasty=True) as front:
-        times = 400 if LONG else 40
+        times = 250 if LONG else 40
         wait_until(lambda: front.tally.retries["timed out"] >= times or front.failures, patience=900, pause=0.1)
         front.tally.injected["time-outs"] = front.tally.retries["timed out"]

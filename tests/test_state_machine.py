@@ -270,7 +270,7 @@ def test_random_histories_agree_with_the_model(admin, results):
     run_state_machine_as_test(
         Counted,
         settings=settings(
-            max_examples=80 if LONG else 6,
+            max_examples=60 if LONG else 6,
             stateful_step_count=40 if LONG else 15,
             deadline=None,
             database=None,
