@@ -17,7 +17,9 @@ from . import school_sync_parked_reference
 from . import school_sync_conflict
 from . import school_sync_conflict_line
 from . import res_partner
+from . import res_users_apikeys
 from . import account_move
+from . import account_move_line
 from . import product_product
 from . import res_currency
 from . import school_billing

@@ -1,8 +1,22 @@
-from odoo import fields, models
+from collections import defaultdict
+
+from odoo import api, fields, models
+from odoo.fields import Command
+from odoo.tools import SQL
+
+from .school_batch_mixin import BATCH
+
+# What Odoo looks at in a customer to find the fiscal position.
+_FISCAL_FIELDS = ("property_account_position_id", "vat", "country_id", "state_id", "zip", "is_company")
+# What is of a journal item itself, follows from others, or is a setting of the whole invoice.
+_NOT_COPIED = ("id", "move_id", "full_reconcile_id", "matching_number", "debit", "credit", "no_followup")
+_FORMATS = "school_sequence_formats"
+_AMOUNTS = ("quantity", "price_unit", "discount")
 
 
 class AccountMove(models.Model):
-    _inherit = "account.move"
+    _name = "account.move"
+    _inherit = ["school.batch.mixin", "account.move"]
 
     school_billing_id = fields.Many2one(
         "school.billing",
@@ -21,3 +35,172 @@ class AccountMove(models.Model):
             "res_id": self.school_billing_id.id,
             "view_mode": "form",
         }
+
+    # ------------------------------------------------------------------
+    # Many invoices at once
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _school_create(self, vals_list):
+        """Create draft invoices of one company, many at once, with ``invoice_line_ids`` as :meth:`create` takes them.
+
+        For each invoice Odoo works out accounts, taxes and what is due when, line by line. Where invoices are alike, it
+        does so for the first, and the others get the same journal items: with their own amounts where all that Odoo
+        does with these is to add them up, else (taxes, another currency, cash rounding …) only where the amounts are
+        the same, too. No check is left out: Odoo's checks of the entry run for each invoice.
+
+        :return: the invoices, in the order of ``vals_list``
+        """
+        if not vals_list:
+            return self.browse()
+        positions = self._school_fiscal_positions(vals_list)
+        vals_list = [{**vals, "fiscal_position_id": positions[vals["partner_id"]]} for vals in vals_list]
+        made, batch = {}, self.with_context(**{BATCH: True})
+        # A rule that shares amounts out over analytic accounts may look at the customer.
+        by_customer = bool(self.env["account.analytic.distribution.model"].search_count([], limit=1))
+        for with_amounts in (False, True):
+            alike = defaultdict(list)
+            for index, vals in enumerate(vals_list):
+                if index not in made:
+                    alike[self._school_shape(vals, with_amounts, by_customer)].append(index)
+            groups = list(alike.values())
+            firsts = batch.create([dict(vals_list[group[0]]) for group in groups])
+            made.update((group[0], first) for group, first in zip(groups, firsts, strict=True))
+            completed = {}
+            for group, first in zip(groups, firsts, strict=True):
+                if len(group) > 1 and (with_amounts or first._school_only_adds_up()):
+                    template = first._school_line_values()
+                    completed.update(
+                        (index, self._school_complete(vals_list[index], template, own_amounts=not with_amounts))
+                        for index in group[1:]
+                    )
+            others = batch.with_context(skip_invoice_sync=True).create(list(completed.values()))
+            made.update(zip(completed, others, strict=True))
+        return self.browse(made[index].id for index in range(len(vals_list)))
+
+    @api.model
+    def _school_fiscal_positions(self, vals_list) -> dict[int, int]:
+        """The fiscal position of each customer, by id, as Odoo finds it; asked once for customers that are alike."""
+        partners = self._school_customers(vals_list)
+        result, known = {}, {}
+        for partner in partners:
+            delivery = partner.browse(partner.address_get(["delivery"])["delivery"])
+            alone = delivery != partner or partner.commercial_partner_id != partner
+            alike = alone and partner, *(partner[name] for name in _FISCAL_FIELDS)
+            if alike not in known:
+                positions = partner.env["account.fiscal.position"]
+                known[alike] = positions._get_fiscal_position(partner, delivery=delivery).id
+            result[partner.id] = known[alike]
+        return result
+
+    @api.model
+    def _school_customers(self, vals_list):
+        """The customers of invoices of one company, as that company knows them."""
+        company = self.env["res.company"].browse(vals_list[0]["company_id"])
+        return self.env["res.partner"].with_company(company).browse({vals["partner_id"] for vals in vals_list})
+
+    @api.model
+    def _school_shape(self, vals: dict, with_amounts: bool, by_customer: bool) -> tuple:
+        """What Odoo makes journal items from. Two invoices for which this is equal are alike."""
+        partner = self._school_customers([vals])
+        lines = tuple(
+            tuple(
+                (name, repr(value))
+                for name, value in sorted(line.items())
+                if name != "name" and (with_amounts or name not in _AMOUNTS)
+            )
+            for _command, _id, line in vals["invoice_line_ids"]
+        )
+        return (
+            lines,
+            partner.property_account_receivable_id,
+            by_customer and partner,
+            *(vals.get(name) for name in ("fiscal_position_id", "currency_id", "journal_id", "invoice_date")),
+        )
+
+    def _school_only_adds_up(self) -> bool:
+        """Whether the journal items are one for each line, and one for their sum that is due at once."""
+        types = [line.display_type for line in self.line_ids]
+        return (
+            self.currency_id == self.company_id.currency_id
+            and not self.line_ids.tax_ids
+            and set(types) == {"product", "payment_term"}
+            and types.count("payment_term") == 1
+        )
+
+    def _school_line_values(self) -> list[dict]:
+        """The journal items as values that :meth:`create` takes."""
+        names = [
+            name
+            for name, field in self.line_ids._fields.items()
+            if field.store
+            and not (field.compute and field.readonly)
+            and field.type != "one2many"
+            and name not in models.LOG_ACCESS_COLUMNS
+            and name not in _NOT_COPIED
+        ]
+        self.line_ids.flush_recordset()
+        query = SQL("SELECT id, to_jsonb(line) FROM account_move_line line WHERE id = ANY(%s)", self.line_ids.ids)
+        stored = dict(self.env.execute_query(query))
+        return [
+            {
+                name: field.convert_to_write(line[name], line)
+                for name in names
+                # What Odoo worked out to be empty is given as such, lest it be worked out again; what it never set is
+                # not set here either.
+                if (field := line._fields[name]).compute or stored[line.id].get(name) is not None or line[name]
+            }
+            for line in self.line_ids.sorted("id")
+        ]
+
+    @api.model
+    def _school_complete(self, vals: dict, template: list[dict], *, own_amounts: bool) -> dict:
+        """``vals`` with the journal items of ``template``, an invoice that is alike, instead of invoice lines.
+
+        :param own_amounts: whether its lines have amounts of their own, which only add up to what is due
+        """
+        vals, due = dict(vals), 0.0
+        currency = self.env["res.currency"].browse(vals["currency_id"])
+        partner_id = self.env["res.partner"].browse(vals["partner_id"]).commercial_partner_id.id
+        given = [line for _command, _id, line in vals.pop("invoice_line_ids")]
+        lines = [{**line, "partner_id": partner_id} for line in template]
+        products = [line for line in lines if line["display_type"] == "product"]
+        for line, own in zip(products, given, strict=True):
+            line["name"] = own["name"]
+            if own_amounts:
+                line.update((name, own[name]) for name in _AMOUNTS)
+                price = own["price_unit"] * (1 - own["discount"] / 100)
+                line["amount_currency"] = line["balance"] = -currency.round(own["quantity"] * price)
+                due -= line["balance"]
+        for line in lines:
+            if line["display_type"] == "payment_term":
+                line.update(name=vals["payment_reference"], date_maturity=vals["invoice_date_due"])
+                if own_amounts:
+                    line["amount_currency"] = line["balance"] = currency.round(due)
+            line["debit"], line["credit"] = max(line["balance"], 0.0), max(-line["balance"], 0.0)
+        return {**vals, "line_ids": [Command.create(line) for line in lines]}
+
+    def _school_post(self) -> None:
+        """Post these invoices, many at once.
+
+        :raises odoo.exceptions.UserError: where Odoo does not post one of them
+        """
+        if not self:
+            return
+        cache = self.env.cr.cache
+        cache.pop(_FORMATS, None)
+        # Where this is tried again after a rollback, numbers that were given out before are free again.
+        self._get_sequence_cache().clear()
+        self.with_context(**{BATCH: True}).action_post()
+        self.partner_id._school_raise_ranks()
+
+    def _get_next_sequence_format(self):
+        # Invoices of one journal and day are numbered alike; the number itself is Odoo's, which holds the lock.
+        if not self.env.context.get(BATCH) or self.journal_id.is_self_billing:
+            return super()._get_next_sequence_format()
+        known = self.env.cr.cache.setdefault(_FORMATS, {})
+        alike = self.journal_id, self.date, self.move_type, bool(self.origin_payment_id)
+        if alike not in known:
+            known[alike] = super()._get_next_sequence_format()
+        text, values = known[alike]
+        return text, dict(values)

@@ -39,42 +39,58 @@ class SchoolBatchMixin(models.AbstractModel):
     def _add_precomputed_values(self, vals_list):
         if not self.env.context.get(BATCH):
             return super()._add_precomputed_values(vals_list)
-        names = [name for name, field in self._fields.items() if field.precompute]
-        sources = self._precompute_sources(names)
-        alike = defaultdict(list)
-        for vals in vals_list:
-            missing = frozenset(name for name in names if name not in vals)
-            alike[missing, tuple(repr(vals.get(name)) for name in sources)].append(vals)
-        super()._add_precomputed_values([first for first, *_others in alike.values()])
-        for (missing, _values), (first, *others) in alike.items():
-            for vals in others if missing else ():
-                vals.update((name, first[name]) for name in missing)
-                vals["__precomputed__"] = set(first["__precomputed__"])
+        by_sources = defaultdict(list)
+        for name, field in self._fields.items():
+            if field.precompute:
+                by_sources[self._precompute_sources(name)].append(name)
+        for sources, names in by_sources.items():
+            alike = defaultdict(list)
+            for vals in vals_list:
+                missing = tuple(name for name in names if name not in vals)
+                if missing:
+                    alike[missing, tuple(repr(vals.get(name)) for name in sources)].append(vals)
+            firsts = [first for first, *_others in alike.values()]
+            before = [first.pop("__precomputed__", set()) for first in firsts]
+            super()._add_precomputed_values(firsts)
+            for first, done in zip(firsts, before, strict=True):
+                first["__precomputed__"] |= done
+            for (missing, _values), (first, *others) in alike.items():
+                for vals in others:
+                    vals.update((name, first[name]) for name in missing)
+                    vals.setdefault("__precomputed__", set()).update(self._fields[name] for name in missing)
         return None
 
     @api.model
-    def _precompute_sources(self, names):
-        """The fields of this model that precomputed fields called ``names`` depend on, at whatever remove."""
-        sources, queue = set(), list(names)
+    def _precompute_sources(self, name: str) -> tuple[str, ...]:
+        """The fields of this model that the precomputed field ``name`` depends on, at whatever remove."""
+        sources, queue = set(), [name]
         while queue:
-            field = self._fields[queue.pop()]
-            for path in self.pool.field_depends.get(field, ()):
-                name = path.partition(".")[0]
-                if name not in sources:
-                    sources.add(name)
-                    queue.append(name)
-        return sorted(sources)
+            for path in self.pool.field_depends.get(self._fields[queue.pop()], ()):
+                source = path.partition(".")[0]
+                if source not in sources:
+                    sources.add(source)
+                    queue.append(source)
+        return tuple(sorted(sources))
 
     def _check_company(self, fnames=None):
-        if not self.env.context.get(BATCH):
+        if not self.env.context.get(BATCH) or not self._is_of_one_company(fnames):
             return super()._check_company(fnames)
+        return None
+
+    def _is_of_one_company(self, fnames) -> bool:
+        """Whether what these records link to passes Odoo's check: asked of all that is linked to, not link by link."""
+        if "company_id" not in self._fields:
+            return False
         checked = [
-            name
-            for name in (self._fields if fnames is None else fnames)
-            if self._fields[name].relational and self._fields[name].check_company
+            field
+            for name in (self._fields if fnames is None or "company_id" in fnames else fnames)
+            if (field := self._fields[name]).relational and field.check_company
         ]
-        company = "company_id" if "company_id" in self._fields else "id"
         # sudo: as in Odoo's own check, which looks at links that the user may not see.
-        alike = self.sudo().grouped(lambda record: (record[company], *(record[name] for name in checked)))
-        first = self.browse(records[0].id for records in alike.values())
-        return super(SchoolBatchMixin, first)._check_company(fnames)
+        for company, records in self.sudo().with_context(active_test=False).grouped("company_id").items():
+            for field in checked:
+                linked = records[field.name]
+                domain = linked._check_company_domain(self.env.company if field.company_dependent else company)
+                if domain and linked.filtered_domain(domain) != linked:
+                    return False
+        return True

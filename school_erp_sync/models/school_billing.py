@@ -319,7 +319,7 @@ class SchoolBilling(models.Model):
                 if item.decision.document["status"] in _POSTED and billing.move_id.state == "draft"
             )
         )
-        to_post.action_post()
+        to_post._school_post()
         for item, billing in billings.items():
             if billing.move_id in to_post and billing.move_id.date > billing.issue_date:
                 item.warn(
@@ -377,7 +377,7 @@ class SchoolBilling(models.Model):
             billing._prepare_move(lines, products, taxes, journal)
             for billing, lines in zip(self, lines_list, strict=True)
         ]
-        for billing, move in zip(self, self.env["account.move"].create(vals_list), strict=True):
+        for billing, move in zip(self, self.env["account.move"]._school_create(vals_list), strict=True):
             billing.move_id = move
 
     def _get_accounting(self, lines_list: list[list[dict]], source=None) -> tuple:

@@ -6,6 +6,7 @@ settings.load_profile("school")
 from . import (  # noqa: E402  the settings come before the tests that they are for
     test_academics,
     test_allot,
+    test_batch,
     test_billing,
     test_conflicts,
     test_contract,
