@@ -17,6 +17,11 @@ class ResPartner(models.Model):
         # Odoo's own imports, too, leave out what a contact has in common with its company where it has none.
         batch = self.with_context(**{BATCH: True, "_partners_skip_fields_sync": True})
         contacts = batch.create(vals_list).with_env(self.env)
+        if not any("image_1920" in vals for vals in vals_list):
+            # Where there is no picture, there are no smaller ones to make of it.
+            for field in self._fields.values():
+                if field.type == "binary" and field.store and field.related and field.related.startswith("image_1920"):
+                    self.env.remove_to_compute(field, contacts)
         for contact in contacts.filtered("parent_id"):
             contact._fields_sync(self._add_missing_default_values({}))
         return contacts

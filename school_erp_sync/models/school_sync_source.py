@@ -1,11 +1,12 @@
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from graphlib import TopologicalSorter
 
-from odoo import api, fields, models
+from odoo import api, fields, models, tools
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command, Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, frozendict
 
 from ..sync.merge import digest
 
@@ -263,13 +264,16 @@ class SchoolSyncSource(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_entities(self) -> dict[str, str]:
+    @tools.ormcache()
+    def _sync_entities(self) -> Mapping[str, str]:
         """The model of each entity, for every model that says that it has one."""
-        return {
-            model._sync_entity: name
-            for name, model in self.env.registry.items()
-            if not model._abstract and getattr(model, "_sync_entity", None)
-        }
+        return frozendict(
+            {
+                model._sync_entity: name
+                for name, model in self.env.registry.items()
+                if not model._abstract and getattr(model, "_sync_entity", None)
+            }
+        )
 
     @api.model
     def _sync_order(self) -> list[str]:
