@@ -17,7 +17,7 @@ def differences(one, other, but=()):
     names = [
         name
         for name, field in one._fields.items()
-        if (field.store or field.company_dependent or field.inherited)
+        if (field.related_field if field.inherited else field).store
         and field.type not in ("one2many", "binary")
         and name not in OF_THE_RECORD | set(but)
     ]

@@ -30,6 +30,29 @@ class TestSource(SyncCase):
         self.assertEqual(self.check(key), self.source.user_id.id)
         self.assertFalse(self.check(key, scope="rpc"))
 
+    def test_a_key_that_was_good_a_moment_ago_is_no_longer(self):
+        """What is remembered of a verified key is how it hashes, not that it is good."""
+        source = self.source.sudo()
+        user = source.user_id
+        endings = {
+            "expired": lambda: self.env.cr.execute(
+                "UPDATE res_users_apikeys SET expiration_date = '2020-01-01' WHERE user_id = %s", [user.id]
+            ),
+            "of another scope": lambda: self.env.cr.execute(
+                "UPDATE res_users_apikeys SET scope = 'rpc' WHERE user_id = %s", [user.id]
+            ),
+            "revoked": source.action_revoke_keys,
+            "of an archived user": lambda: user.write({"active": False}),
+        }
+        for ending, end in endings.items():
+            with self.subTest(ending):
+                key = source._generate_key()
+                self.assertEqual([self.check(key), self.check(key)], [user.id] * 2)
+                self.assertFalse(self.check(key[:8] + key[8:][::-1]))
+                end()
+                self.env.flush_all()
+                self.assertFalse(self.check(key))
+
     def test_revoked_keys_open_nothing(self):
         source = self.source.sudo()
         key = source._generate_key()
