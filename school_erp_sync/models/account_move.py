@@ -55,7 +55,7 @@ class AccountMove(models.Model):
             return self.browse()
         positions = self._school_fiscal_positions(vals_list)
         vals_list = [{**vals, "fiscal_position_id": positions[vals["partner_id"]]} for vals in vals_list]
-        made, batch = {}, self.with_context(**{BATCH: True})
+        made, batch = {}, self._for_batch(len(vals_list))
         # A rule that shares amounts out over analytic accounts may look at the customer.
         by_customer = bool(self.env["account.analytic.distribution.model"].search_count([], limit=1))
         for with_amounts in (False, True):
@@ -187,11 +187,11 @@ class AccountMove(models.Model):
         """
         if not self:
             return
-        cache = self.env.cr.cache
-        cache.pop(_FORMATS, None)
-        # Where this is tried again after a rollback, numbers that were given out before are free again.
+        # Where this is tried again after a rollback, what the first try noted is void, and its numbers are free again.
+        self.env.cr.cache.pop(_FORMATS, None)
         self._get_sequence_cache().clear()
-        self.with_context(**{BATCH: True}).action_post()
+        self.env["res.partner"]._school_forget_ranks()
+        self._for_batch(len(self)).action_post()
         self.partner_id._school_raise_ranks()
 
     def _get_next_sequence_format(self):

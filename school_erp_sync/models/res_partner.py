@@ -15,7 +15,7 @@ class ResPartner(models.Model):
     def _school_create(self, vals_list):
         """Create the contacts of new persons, many at once. :return: them, in this environment"""
         # Odoo's own imports, too, leave out what a contact has in common with its company where it has none.
-        batch = self.with_context(**{BATCH: True, "_partners_skip_fields_sync": True})
+        batch = self._for_batch(len(vals_list)).with_context(_partners_skip_fields_sync=True)
         contacts = batch.create(vals_list).with_env(self.env)
         if not any("image_1920" in vals for vals in vals_list):
             # Where there is no picture, there are no smaller ones to make of it.
@@ -35,6 +35,10 @@ class ResPartner(models.Model):
         waiting = self.env.cr.cache.setdefault(_RANKS, Counter())
         waiting.update({(field, partner.id): n for partner in first})
         return None
+
+    def _school_forget_ranks(self):
+        """Forget what a batch of invoices has gathered and not written."""
+        self.env.cr.cache.pop(_RANKS, None)
 
     def _school_raise_ranks(self):
         """Write the ranks of new customers that a batch of invoices has gathered."""

@@ -4,7 +4,6 @@ from typing import Any
 from odoo import api, fields, models
 
 from ..sync.item import Item
-from .school_batch_mixin import BATCH
 
 # What a link of the contract says -> where it is stored.
 LINK_FIELDS = {
@@ -124,7 +123,7 @@ class SchoolParentLink(models.Model):
         # The other end's last document no longer says how it is: what it says next is to be compared anew.
         source._forget_said(entity, (gone | touched)[other_side].ids, _OTHER_PATH[path])
         gone.unlink()
-        self.with_context(**{BATCH: True}).create(
+        self._for_batch(len(wanted)).create(
             [
                 {side: own_id, other_side: other_id, "source_id": source.id, **values}
                 for (own_id, other_id), values in wanted.items()

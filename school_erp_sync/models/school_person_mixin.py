@@ -8,7 +8,6 @@ from odoo.tools import SQL, email_normalize
 
 from ..sync.item import Item
 from ..sync.merge import value_at
-from .school_batch_mixin import BATCH
 
 
 class SchoolPersonMixin(models.AbstractModel):
@@ -93,7 +92,7 @@ class SchoolPersonMixin(models.AbstractModel):
         )
         for item, contact in zip(newcomers, contacts, strict=True):
             item.values["partner_id"] = contact.id
-        records = self.with_context(**{BATCH: True}).create(
+        records = self._for_batch(len(items)).create(
             [{"company_id": source.company_id.id, **self._split_values(item.values)[0]} for item in items]
         )
         return records.with_env(self.env)
