@@ -42,7 +42,7 @@ class TestSource(SyncCase):
                 "UPDATE res_users_apikeys SET scope = 'rpc' WHERE user_id = %s", [user.id]
             ),
             "revoked": source.action_revoke_keys,
-            "of an archived user": lambda: user.write({"active": False}),
+            "of an archived user": lambda: self.env["res.users"].browse(user.id).write({"active": False}),
         }
         for ending, end in endings.items():
             with self.subTest(ending):
