@@ -91,7 +91,7 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
             return Problem(403, "forbidden", "The user of this API key may not do this; ask an Odoo administrator.")
         case MissingError():
             return Problem(404, "not-found", "The record does not exist any more.")
-        case ConcurrencyError() | LockError() | psycopg2.OperationalError():
+        case ConcurrencyError() | LockError() | psycopg2.OperationalError() | psycopg2.InterfaceError():
             _logger.warning("request %s gave up: %s", request_id, type(exc).__qualname__)
             exc.loglevel = logging.DEBUG
             return Problem(
