@@ -342,10 +342,7 @@ class Audit:
             self.duplicates.append(f"{entity} lists the same externalId twice")
         entries = self.book.of(entity)
         expected = {external_id: promised(entity, entry) for external_id, entry in entries.items()}
-        shown = {
-            external_id: seen(entity, item, expected.get(external_id, {"id": None}))
-            for external_id, item in found.items()
-        }
+        shown = {name: seen(item, expected.get(name, {"id": None})) for name, item in found.items()}
         self._compare(f"GET {entity}", shown, expected)
 
     def _check_bound(self, entity):
@@ -509,6 +506,6 @@ def promised(entity, entry):
     return document
 
 
-def seen(entity, item, expected):
+def seen(item, expected):
     """``item`` of GET, as far as ``expected`` speaks of it."""
     return {name: item.get(name) for name in expected}

@@ -83,7 +83,7 @@ class Sandbox:
         return False
 
     def wait_until_up(self):
-        wait_until(self.is_up, patience=120)
+        wait_until(self.is_up, patience=180)
 
     def kill_server(self):
         """``kill -9`` of every process of the server at once."""

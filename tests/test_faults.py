@@ -94,6 +94,36 @@ class Front:
                 self.tally.count("injected", what)
 
 
+TAMPERINGS = {
+    "DELETE FROM school_sync_log WHERE id = (SELECT max(id) FROM school_sync_log)": "losses",
+    "DELETE FROM school_billing_payment WHERE id = (SELECT max(id) FROM school_billing_payment)": "losses",
+    "INSERT INTO res_partner (name, autopost_bills) VALUES ('Nobody', 'ask')": "duplicates",
+    "UPDATE school_sync_binding SET version = version + 1": "oddities",
+    "UPDATE account_move SET amount_residual = 1 WHERE school_billing_id IS NOT NULL": "oddities",
+}
+
+
+def test_audit_finds_what_is_not_as_promised(sandbox):
+    """The eyes of the tests below: one wrong row does not escape them."""
+    sandbox.wait_until_up()
+    source = Admin(sandbox.url, sandbox.database).new_source()
+    tables, tally = sandbox.tables(), Tally("nothing")
+    audit, book = Audit(tables, source), Book(tally)
+    sender = Sender(sandbox.url, source.api.key, tally)
+    for step in Story(unique("F"), random.Random(1)).steps():
+        book.settle(step, sender.send(step.method, step.path, step.payload, key=step.key))
+    audit.check(tables, book, tally)
+    tally.assert_clean()
+
+    tables.connection.autocommit = False
+    for tampering, kind in TAMPERINGS.items():
+        tables.rows(tampering)
+        tampered = Tally("tampered")
+        audit.check(tables, book, tampered)
+        tables.connection.rollback()
+        assert getattr(tampered, kind), tampering
+
+
 def test_server_killed(sandbox, results):
     """Workers one by one, and now and then the whole server."""
     with Front(sandbox, "kill -9 of the server", results) as front:
