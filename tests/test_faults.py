@@ -194,8 +194,8 @@ class Saboteur:
 
     def __init__(self, tables, sqlstate, *, on, at_commit, times):
         self.tables, self.on, self.times = tables, on, times
-        tables.rows("CREATE SEQUENCE sabotage")
-        tables.rows(
+        self._change("CREATE SEQUENCE sabotage")
+        self._change(
             f"""
             CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
@@ -208,18 +208,31 @@ class Saboteur:
         )
         kind, when = ("CONSTRAINT TRIGGER", "DEFERRABLE INITIALLY DEFERRED") if at_commit else ("TRIGGER", "")
         for table in on:
-            tables.rows(
+            self._change(
                 f"CREATE {kind} sabotage AFTER INSERT OR UPDATE ON {table} {when}"
                 " FOR EACH ROW EXECUTE FUNCTION sabotage()"
             )
+
+    def _change(self, statement):
+        """Change the tables under a server at work, which may be in the way for a moment."""
+        wait_until(lambda: self._can(statement), patience=60, pause=0.1)
+
+    def _can(self, statement):
+        try:
+            self.tables.rows(statement)
+        except psycopg2.errors.DeadlockDetected:
+            return False
+        return True
 
     def done(self):
         last, called = self.tables.rows("SELECT last_value, is_called FROM sabotage")[0]
         return min(last if called else 0, self.times)
 
     def remove(self):
-        self.tables.rows("DROP FUNCTION IF EXISTS sabotage() CASCADE")
-        self.tables.rows("DROP SEQUENCE IF EXISTS sabotage")
+        for table in self.on:
+            self._change(f"DROP TRIGGER IF EXISTS sabotage ON {table}")
+        self._change("DROP FUNCTION IF EXISTS sabotage()")
+        self._change("DROP SEQUENCE IF EXISTS sabotage")
 
 
 @pytest.mark.parametrize(
