@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import psycopg2
+import psycopg2.errors
 import pytest
 from families import Audit, Book, Story
 from faults import LONG, Sandbox, Sender, Tally, wait_until
