@@ -2,6 +2,7 @@
 
 import pytest
 from support import ok, parent, pointers, problem
+from test_concurrency import at_once, statuses
 
 
 @pytest.fixture
@@ -77,3 +78,34 @@ def test_different_fields_are_both_kept(api, admin):
     assert "warnings" not in body
     held = api.read("parents", document["externalId"])
     assert (held["phone"], held["occupation"]) == ("+91 2222222222", "Pilot")
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_the_same_conflict_many_times_at_once_is_one(asking, admin, changed, batch):
+    def send(n):
+        document = {**changed, "phone": f"+91 222222222{n}"}
+        if batch:
+            return asking.api.post("parents", [document], atomic="true")
+        return asking.api.post("parents", document)
+
+    responses = at_once([lambda n=n: send(n) for n in range(8)])
+
+    assert statuses(responses) == [422 if batch else 409]
+    assert len(open_conflicts(admin, asking)) == 1
+
+
+def test_two_who_decide_and_a_document_at_the_same_moment(asking, admin, changed):
+    problem(asking.api.post("parents", {**changed, "phone": "+91 2222222222"}), 409)
+    (conflict,) = open_conflicts(admin, asking)
+    managers = [admin.new_user("group_sync_manager", "base.group_user") for _ in range(2)]
+    tasks = [
+        lambda manager=manager, action=action: manager.call("school.sync.conflict", action, [conflict["id"]])
+        for manager, action in zip(managers, ("action_keep_all", "action_take_all"), strict=True)
+    ]
+    named = {"externalId": changed["externalId"], "name": "New"}
+    *_answers, response = at_once([*tasks, lambda: asking.api.post("parents", named)])
+
+    assert response.status_code == 200
+    held = asking.api.read("parents", changed["externalId"])
+    assert held["phone"] in ("+91 1111111111", "+91 2222222222") and held["name"] == "New"
+    assert open_conflicts(admin, asking) == []

@@ -163,3 +163,13 @@ class SchoolApplication(models.Model):
         if self.env.cr.fetchall():
             students = find_bindings(source, "students", [(name, None) for name in names])
             self._link_to(source, {name: binding.res_id for name, binding in students.items() if binding.res_id})
+
+    # ------------------------------------------------------------------
+    # From records to documents
+    # ------------------------------------------------------------------
+
+    def _sync_untouched(self, path, said, now, arrived):
+        if path == "studentExternalId" and said is None and now == student_id_of(self.name):
+            # Found by the application's own id, and by nobody.
+            return True
+        return super()._sync_untouched(path, said, now, arrived)

@@ -1,3 +1,5 @@
+from collections.abc import Collection
+
 from odoo import api, fields, models
 from odoo.fields import Command, Domain
 
@@ -9,6 +11,16 @@ from ..sync.merge import value_at
 # What may not change silently once an invoice is posted.
 _MONEY_PATHS = ("studentExternalId", "payerExternalId", "currency", "issueDate", "lines", "total")
 _MOVE_PATHS = frozenset({*_MONEY_PATHS, "dueDate", "invoiceNumber", "notes"})
+# What the amount of the invoice comes from, or depends on.
+_TOTAL_PATHS = frozenset({"lines", "total", "currency", "status"})
+# Where the invoice holds what a document says of it, besides the customer and the lines.
+_MOVE_FIELDS = {
+    "currency": ("currency_id",),
+    "issueDate": ("invoice_date",),
+    "dueDate": ("invoice_date_due",),
+    "invoiceNumber": ("ref", "payment_reference"),
+    "notes": ("narration",),
+}
 _POSTED = frozenset({"sent", "overdue", "partial", "paid"})
 
 
@@ -225,7 +237,7 @@ class SchoolBilling(models.Model):
                 )
             return
         document, last = item.decision.document, item.binding.document or {}
-        if document["status"] == "draft":
+        if document["status"] == "draft" and "status" in item.paths:
             item.fail(
                 "/status",
                 "posted_invoice",
@@ -264,7 +276,13 @@ class SchoolBilling(models.Model):
     @api.model
     def _sync_make_related(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_make_related(source, items)
-        labels = {line["code"]: line.get("label") for item in items for line in item.decision.document["lines"]}
+        labels = {
+            line["code"]: line.get("label")
+            for item in items
+            if "lines" in item.paths
+            for line in item.decision.document["lines"]
+            if line["code"]
+        }
         self.env["product.product"]._school_fee_heads(source.company_id, labels)
         return items
 
@@ -294,12 +312,12 @@ class SchoolBilling(models.Model):
             billing = self.browse(item.res_id)
             move = billing.move_id
             if move.state == "draft":
-                vals = billing._prepare_move(lines, *accounting)
-                vals["invoice_line_ids"].insert(0, Command.clear())
-                move.write(vals)
+                move.write(billing._prepare_move_changes(item.paths, lines, accounting))
             elif move.state == "posted" and item.decision.document["status"] != "cancelled":
                 if item.paths.isdisjoint(_MONEY_PATHS):
-                    move.write(billing._prepare_move_details())
+                    names = {name for path in item.paths for name in _MOVE_FIELDS.get(path, ())}
+                    details = billing._prepare_move_details()
+                    move.write({name: value for name, value in details.items() if name in names})
                 else:
                     reissued += billing
                     lines_list.append(lines)
@@ -311,7 +329,8 @@ class SchoolBilling(models.Model):
         items = super()._sync_applied(source, items)
         billings = {item: self.browse(item.res_id) for item in items}
         for item, billing in billings.items():
-            billing._check_total(item.decision.document.get("total"))
+            if item.paths & _TOTAL_PATHS:
+                billing._check_total(item.decision.document.get("total"))
         to_post = self.env["account.move"].concat(
             *(
                 billing.move_id
@@ -340,7 +359,7 @@ class SchoolBilling(models.Model):
         result = []
         for line in document["lines"]:
             quantity = to_decimal(line.get("quantity") or 1)
-            label = line.get("label") or line["code"]
+            label = line.get("label") or line["code"] or ""
             price = line.get("unitPrice")
             if price is not None:
                 price = to_decimal(price)
@@ -383,7 +402,8 @@ class SchoolBilling(models.Model):
     def _get_accounting(self, lines_list: list[list[dict]], source=None) -> tuple:
         """What the invoices of these billings are made of: products by code, taxes by name, and the journal."""
         company = source.company_id if source else self.company_id
-        labels = {line["code"]: line["label"] for lines in lines_list for line in lines}
+        # A line that somebody added in Odoo need not have a product.
+        labels = {line["code"]: line["label"] for lines in lines_list for line in lines if line["code"]}
         products = self.env["product.product"]._school_fee_heads(company, labels)
         taxed = any(line.get("taxes") for lines in lines_list for line in lines)
         taxes = self._get_sales_taxes(company) if taxed else {}
@@ -400,8 +420,8 @@ class SchoolBilling(models.Model):
         commands = []
         for line in lines:
             vals = {
-                "product_id": products[line["code"]].id,
-                "name": line["label"] or line["code"],
+                "product_id": products[line["code"]].id if line["code"] else False,
+                "name": line["label"] or line["code"] or False,
                 "quantity": float(line["quantity"]),
                 "price_unit": float(line["price_unit"]),
                 "discount": float(line.get("discount") or 0),
@@ -421,6 +441,17 @@ class SchoolBilling(models.Model):
             "school_billing_id": self.id,
             **self._prepare_move_details(),
         }
+
+    def _prepare_move_changes(self, paths: Collection[str], lines: list[dict], accounting: tuple) -> dict:
+        """What changes on the draft invoice where ``paths`` of the document do. The rest may be somebody's work."""
+        vals = self._prepare_move(lines, *accounting)
+        names = {name for path in paths for name in _MOVE_FIELDS.get(path, ())}
+        if not {"studentExternalId", "payerExternalId"}.isdisjoint(paths):
+            names.add("partner_id")
+        if "lines" in paths:
+            names.add("invoice_line_ids")
+            vals["invoice_line_ids"].insert(0, Command.clear())
+        return {name: value for name, value in vals.items() if name in names}
 
     def _prepare_move_details(self) -> dict:
         """What Odoo lets change on an invoice that is posted."""
@@ -656,6 +687,18 @@ class SchoolBilling(models.Model):
         if path == "payments":
             return {payment["externalId"] for payment in said} == {payment["externalId"] for payment in now}
         return super()._sync_holds(path, said, now)
+
+    def _sync_untouched(self, path, said, now, arrived):
+        if path == "total" and said is None:
+            # Odoo counts it from the lines, which are compared themselves.
+            return True
+        return super()._sync_untouched(path, said, now, arrived)
+
+    def _sync_written_at(self):
+        invoice = self.move_id
+        return max(
+            [super()._sync_written_at(), *invoice.mapped("write_date"), *invoice.invoice_line_ids.mapped("write_date")]
+        )
 
     @api.model
     def _line_essence(self, line: dict) -> tuple:

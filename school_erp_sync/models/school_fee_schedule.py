@@ -10,6 +10,8 @@ from ..sync.item import Item, Status
 from ..sync.merge import value_at
 
 _MONEY_PATHS = frozenset({"heads", "discounts", "total", "installmentPlan.schedule", "currency", "studentExternalId"})
+# The kinds of lines, and where a document says them.
+_LINE_KINDS = {"head": "heads", "discount": "discounts"}
 
 
 class SchoolFeeSchedule(models.Model):
@@ -146,11 +148,11 @@ class SchoolFeeSchedule(models.Model):
     @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_values(source, items)
-        billed = set(
-            self.browse([item.res_id for item in items if item.res_id and item.paths & _MONEY_PATHS])
-            .filtered("amount_billed")
-            .ids
-        )
+        known = {
+            schedule.id: schedule
+            for schedule in self.browse([item.res_id for item in items if item.res_id and item.paths & _MONEY_PATHS])
+        }
+        billed = {schedule_id for schedule_id, schedule in known.items() if schedule.amount_billed}
         currencies = self.env["res.currency"]._sync_active_by_code()
         for item in items:
             document = item.decision.document
@@ -164,12 +166,27 @@ class SchoolFeeSchedule(models.Model):
                 )
             currency = self.env["res.currency"]._sync_choose(currencies, source, item, document.get("currency"))
             if item.paths & _MONEY_PATHS:
-                item.values.update(name=item.external_id, currency_id=currency.id if currency else False)
-                item.values["line_ids"] = [Command.clear(), *self._prepare_lines(document)]
-                item.values["installment_ids"] = [Command.clear(), *self._prepare_installments(document)]
+                item.values["name"] = item.external_id
+                self._sync_money_values(item, known.get(item.res_id, self.browse()), currency)
             if currency:
                 self._sync_check_decimals(item, currency, document)
         return items
+
+    @api.model
+    def _sync_money_values(self, item: Item, schedule, currency) -> None:
+        """What is not in the item's ``paths`` stays as ``schedule`` has it, which may be somebody's work in Odoo."""
+        document = item.decision.document
+        if not schedule or "currency" in item.paths:
+            item.values["currency_id"] = currency.id if currency else False
+        commands = []
+        for kind, path in _LINE_KINDS.items():
+            if path in item.paths:
+                commands += [Command.delete(line.id) for line in schedule.line_ids if line.kind == kind]
+                commands += self._prepare_lines(kind, value_at(document, path))
+        if commands:
+            item.values["line_ids"] = commands
+        if "installmentPlan.schedule" in item.paths:
+            item.values["installment_ids"] = [Command.clear(), *self._prepare_installments(document)]
 
     @api.model
     def _sync_check_decimals(self, item: Item, currency, document: dict) -> None:
@@ -182,7 +199,7 @@ class SchoolFeeSchedule(models.Model):
             currency._sync_check_decimals(item, place.replace(".", "/"), amount)
 
     @api.model
-    def _prepare_lines(self, document: dict) -> list:
+    def _prepare_lines(self, kind: str, parts: list[dict] | None) -> list:
         return [
             Command.create(
                 {
@@ -193,8 +210,7 @@ class SchoolFeeSchedule(models.Model):
                     "amount": part["amount"],
                 }
             )
-            for kind, path in (("head", "heads"), ("discount", "discounts"))
-            for sequence, part in enumerate(document.get(path) or ())
+            for sequence, part in enumerate(parts or ())
         ]
 
     @api.model
@@ -213,7 +229,7 @@ class SchoolFeeSchedule(models.Model):
         for schedule, current in zip(self, result, strict=True):
             current["total"] = schedule._amount_to_json(schedule.total)
             current["currency"] = schedule.currency_id.name
-            for path, kind in (("heads", "head"), ("discounts", "discount")):
+            for kind, path in _LINE_KINDS.items():
                 current[path] = [
                     {
                         "code": line.code or None,
@@ -244,3 +260,12 @@ class SchoolFeeSchedule(models.Model):
         if path == "installmentPlan.schedule":
             return said == now
         return super()._sync_holds(path, said, now)
+
+    def _sync_written_at(self):
+        return max(
+            [
+                super()._sync_written_at(),
+                *self.line_ids.mapped("write_date"),
+                *self.installment_ids.mapped("write_date"),
+            ]
+        )

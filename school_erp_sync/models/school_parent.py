@@ -81,7 +81,17 @@ class SchoolParent(models.Model):
             return self.env["school.parent.link"]._sync_same(said, now)
         return super()._sync_holds(path, said, now)
 
-    def _sync_agrees(self, path, said, now):
+    def _sync_untouched(self, path, said, now, arrived):
         if path == "students":
-            return self.env["school.parent.link"]._sync_agree(said, now)
-        return super()._sync_agrees(path, said, now)
+            return self.env["school.parent.link"]._sync_untouched(said, now, arrived)
+        return super()._sync_untouched(path, said, now, arrived)
+
+    def _sync_done(self, path, arrived, now, said):
+        if path == "students":
+            return self.env["school.parent.link"]._sync_done(arrived, now, said)
+        return super()._sync_done(path, arrived, now, said)
+
+    def _sync_spelled_out(self, path, value):
+        if path == "students":
+            return self.env["school.parent.link"]._sync_spelled_out(value)
+        return super()._sync_spelled_out(path, value)

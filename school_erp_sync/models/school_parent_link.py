@@ -24,6 +24,8 @@ _UNSAID = {"priority": 1} | dict.fromkeys(
     ("custodial", "emergency", "livesWith", "pickup", "receivesMail", "pays"), False
 )
 
+_Links = list[dict[str, Any]] | None
+
 _OTHER_PATH = {"parents": "students", "students": "parents"}
 _OTHER_SIDE = {"student_id": ("parent_id", "parents"), "parent_id": ("student_id", "students")}
 
@@ -160,19 +162,36 @@ class SchoolParentLink(models.Model):
         return self._essence(said) == self._essence(now)
 
     @api.model
-    def _sync_agree(self, said: list[dict[str, Any]] | None, now: list[dict[str, Any]] | None) -> bool:
-        """Whether the links ``now`` still are what was ``said``. What was not said may be anything, and so may be the
-        links that others have made: they stay in any case."""
-        held = {link["externalId"]: link for link in now or ()}
-        return all(
-            link["externalId"] in held
-            and all(
-                (held[link["externalId"]].get(key) or _UNSAID.get(key)) == (link[key] or _UNSAID.get(key))
-                for key in LINK_FIELDS
-                if key in link
-            )
-            for link in said or ()
+    def _sync_untouched(self, said: _Links, now: _Links, arrived: _Links) -> bool:
+        """Whether the links ``now`` still are what was ``said``, as far as what has ``arrived`` would change them.
+
+        Of what was not said, only what goes without saying may be overwritten. Links that others have made stay.
+        """
+        before, held, after = _by_id(said), _by_id(now), _by_id(arrived)
+        for external_id in before.keys() | (after.keys() & held.keys()):
+            link, wanted = held.get(external_id), after.get(external_id, {})
+            if link is None:
+                if wanted:
+                    return False
+                continue
+            known = dict.fromkeys(wanted, None) | before.get(external_id, {})
+            if any(not _agree(key, link, known) and not (key in wanted and _agree(key, link, wanted)) for key in known):
+                return False
+        return True
+
+    @api.model
+    def _sync_done(self, arrived: _Links, now: _Links, said: _Links) -> bool:
+        """Whether the links ``now`` are what has ``arrived``, and none is left that was only ``said`` before."""
+        after, held = _by_id(arrived), _by_id(now)
+        return not (_by_id(said).keys() - after.keys()) & held.keys() and all(
+            external_id in held and all(_agree(key, held[external_id], link) for key in link)
+            for external_id, link in after.items()
         )
+
+    @api.model
+    def _sync_spelled_out(self, links: _Links) -> _Links:
+        """``links`` with what goes without saying, so that what is stored instead is not kept."""
+        return [{**dict.fromkeys(LINK_FIELDS), **_UNSAID, **link} for link in links or ()]
 
     @api.model
     def _essence(self, links: list[dict[str, Any]] | None) -> dict[str, dict[str, Any]]:
@@ -183,3 +202,12 @@ class SchoolParentLink(models.Model):
             }
             for link in links or ()
         }
+
+
+def _by_id(links: _Links) -> dict[str, dict[str, Any]]:
+    return {link["externalId"]: link for link in links or ()}
+
+
+def _agree(key: str, link: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two links say the same of ``key``."""
+    return (link.get(key) or _UNSAID.get(key)) == (other.get(key) or _UNSAID.get(key))

@@ -109,7 +109,7 @@ class SchoolPersonMixin(models.AbstractModel):
     @api.model
     def _sync_write_contacts(self, items_by_contact: dict[int, Item]) -> None:
         contacts = self.env["res.partner"].browse(items_by_contact)
-        staff = contacts.filtered(lambda contact: any(user._is_internal() for user in contact.sudo().user_ids))
+        staff = contacts.filtered(self._is_staff)
         for contact in contacts:
             item = items_by_contact[contact.id]
             values = self._split_values(item.values)[1]
@@ -121,6 +121,11 @@ class SchoolPersonMixin(models.AbstractModel):
                 )
             elif values:
                 contact.write(values)
+
+    @api.model
+    def _is_staff(self, contact) -> bool:
+        # sudo: who has a login is not for API users to see; it decides what they may change.
+        return any(user._is_internal() for user in contact.sudo().user_ids)
 
     @api.model
     def _split_values(self, values: dict) -> tuple[dict, dict]:
@@ -198,6 +203,13 @@ class SchoolPersonMixin(models.AbstractModel):
     # ------------------------------------------------------------------
     # From records to documents
     # ------------------------------------------------------------------
+
+    def _sync_untouched(self, path, said, now, arrived):
+        field = self._fields.get(self._sync_fields.get(path))
+        if field and field.inherited and self._is_staff(self.partner_id):
+            # Such a contact keeps what it has, whatever is said of it.
+            return True
+        return super()._sync_untouched(path, said, now, arrived)
 
     def _sync_written_at(self):
         return max(

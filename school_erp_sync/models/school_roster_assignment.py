@@ -217,3 +217,12 @@ class SchoolEnrollment(models.Model):
         items = super()._sync_applied(source, items)
         self.browse([item.res_id for item in items])._take_waiting_assignments()
         return items
+
+    def _sync_untouched(self, path, said, now, arrived):
+        if path in ("gradeLevel", "classId", "sectionId"):
+            # What an assignment has put on the enrollment is the source's own word.
+            name = self._sync_code_fields[path]
+            given = self.roster_assignment_ids.filtered(lambda one: one.active and one.event == _COMPLETED)
+            if self[name] and self[name] in given[name]:
+                return True
+        return super()._sync_untouched(path, said, now, arrived)

@@ -177,27 +177,34 @@ class SchoolStudent(models.Model):
             return
         countries = self._places_by_word("res.country")
         states = None
+        records = {record.id: record for record in self.browse([item.res_id for item in placed if item.res_id])}
         for item in placed:
-            country_word = value_at(item.decision.document, "address.country")
-            state_word = value_at(item.decision.document, "address.state")
-            country_id = countries.get(country_word.casefold()) if country_word else False
-            if country_id is None:
-                item.fail(
-                    "/address/country",
-                    "unknown_country",
-                    f"address.country {country_word!r} is not a country that Odoo knows; "
-                    "send its English name or its ISO 3166 code, such as India or IN",
-                )
-                continue
+            record = records.get(item.res_id, self.browse())
+            country_id = record.country_id.id
+            if "address.country" in item.paths:
+                country_word = value_at(item.decision.document, "address.country")
+                country_id = countries.get(country_word.casefold()) if country_word else False
+                if country_id is None:
+                    item.fail(
+                        "/address/country",
+                        "unknown_country",
+                        f"address.country {country_word!r} is not a country that Odoo knows; "
+                        "send its English name or its ISO 3166 code, such as India or IN",
+                    )
+                    continue
+                item.values["country_id"] = country_id
+            if "address.state" in item.paths:
+                state_word = value_at(item.decision.document, "address.state")
+            else:
+                # Where its country changes, the state that Odoo has is another one of the same name, or mere text.
+                state_word = record.state_id.with_context(lang="en_US").name or record.state_text
             state_id = False
             if state_word:
                 states = self._places_by_word("res.country.state") if states is None else states
                 state_id = states.get((country_id or source.company_id.country_id.id, state_word.casefold()), False)
                 if not state_id:
                     item.warn(f"/address/state {state_word!r} is not a state that Odoo knows; it was kept as text")
-            item.values.update(
-                country_id=country_id, state_id=state_id, state_text=False if state_id else state_word or False
-            )
+            item.values.update(state_id=state_id, state_text=False if state_id else state_word or False)
 
     @api.model
     def _places_by_word(self, model: str) -> dict:
@@ -245,7 +252,17 @@ class SchoolStudent(models.Model):
             }
         return super()._sync_holds(path, said, now)
 
-    def _sync_agrees(self, path, said, now):
+    def _sync_untouched(self, path, said, now, arrived):
         if path == "parents":
-            return self.env["school.parent.link"]._sync_agree(said, now)
-        return super()._sync_agrees(path, said, now)
+            return self.env["school.parent.link"]._sync_untouched(said, now, arrived)
+        return super()._sync_untouched(path, said, now, arrived)
+
+    def _sync_done(self, path, arrived, now, said):
+        if path == "parents":
+            return self.env["school.parent.link"]._sync_done(arrived, now, said)
+        return super()._sync_done(path, arrived, now, said)
+
+    def _sync_spelled_out(self, path, value):
+        if path == "parents":
+            return self.env["school.parent.link"]._sync_spelled_out(value)
+        return super()._sync_spelled_out(path, value)

@@ -1,12 +1,12 @@
-from collections.abc import Mapping
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command, Domain
+from odoo.fields import Domain
 
 from ..sync import conflicts, engine
 from ..sync.item import Item, Status
+from ..sync.merge import overlay, said_paths
 
 
 class SchoolSyncConflict(models.Model):
@@ -16,11 +16,14 @@ class SchoolSyncConflict(models.Model):
     _description = "Sync Conflict"
     _order = "id desc"
     _rec_name = "external_id"
+    _check_company_auto = True
 
     #: two transactions may queue the same conflict at once: to lose that race is no error of the document
     _sync_raced = True
 
-    source_id = fields.Many2one("school.sync.source", required=True, readonly=True, index=True, ondelete="cascade")
+    source_id = fields.Many2one(
+        "school.sync.source", required=True, readonly=True, index=True, ondelete="cascade", check_company=True
+    )
     company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
     binding_id = fields.Many2one("school.sync.binding", readonly=True, index=True, ondelete="cascade")
     entity = fields.Char("Kind of Record", required=True, readonly=True)
@@ -66,6 +69,21 @@ class SchoolSyncConflict(models.Model):
     def _compute_display_name(self):
         for conflict in self:
             conflict.display_name = f"{conflict.res_name} ({conflict.entity})"
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_settles_incidents(self):
+        """Whoever discards what is to be decided has dealt with it."""
+        to_decide = self.filtered(lambda conflict: conflict.state == "open")
+        for (source, entity), found in to_decide.grouped(lambda one: (one.source_id, one.entity)).items():
+            # sudo: what goes wrong is noted by machines, and nobody may write it but they.
+            self.env["school.sync.incident"].sudo()._settle(source, entity, {}, found.mapped("external_id"))
+
+    def action_restore_all(self):
+        """Put back all that lost, at once: parts that depend on each other cannot be put back one by one.
+
+        :raises UserError: where Odoo refuses the values, or the conflict is not closed
+        """
+        self.line_ids.action_restore()
 
     # ------------------------------------------------------------------
     # Deciding
@@ -122,15 +140,10 @@ class SchoolSyncConflict(models.Model):
     def _decide(self) -> bool:
         """:return: whether it is decided; False where Odoo holds something else than whoever decided was shown"""
         source = self.source_id._as_api_user()
-        # sudo: the binding is read on behalf of the manager who decides, for its version only.
-        moved = self.binding_id.sudo().version != self.version
-        paths = self.line_ids.mapped("path")
-        # What else the document said is older than what has been applied since.
-        document = conflicts.as_document(self.external_id, self.document, paths) if moved else self.document
         choices = {line.path: (line.odoo_value, line.choice) for line in self.line_ids}
-        report = engine.apply_decided(source, self.entity, document, choices)
+        report = engine.apply_decided(source, self.entity, self.document, choices)
         item = report.items[0]
-        if item.status in (Status.FAILED, Status.STALE):
+        if item.status is not Status.CONFLICT and item.errors or any(error.code != "conflict" for error in item.errors):
             raise UserError("\n".join(error.detail for error in item.errors))
         source._log_internal("conflicts/decide", report)
         self.invalidate_recordset()
@@ -164,67 +177,43 @@ class SchoolSyncConflict(models.Model):
     @api.model
     def _record(self, source, res_model: str, items: list[Item]) -> None:
         """Remember what clashed in ``items``; one conflict that is open for a record is brought up to date."""
-        clashing = [item for item in items if item.clashes and item.status in (Status.UPDATED, Status.CONFLICT)]
-        known = {
-            conflict.binding_id.id: conflict
-            for conflict in self.search(
-                Domain("state", "=", "open") & Domain("binding_id", "in", [item.binding.id for item in clashing])
-            )
-        }
-        new = []
-        for item in clashing:
+        known = {one.id: one for one in self.browse([item.pending.id for item in items if item.pending])}
+        clashes, new, gone = {}, [], self.env["school.sync.conflict.line"]
+        for item in items:
             is_open = item.status is Status.CONFLICT
-            values = {
-                "document": item.document if is_open else False,
-                "version": item.version,
-                "line_ids": [
-                    Command.create(
-                        {
-                            "path": clash.path,
-                            "base_value": clash.base,
-                            "odoo_value": clash.ours,
-                            "source_value": clash.theirs,
-                            "choice": winner,
-                        }
-                    )
-                    for clash, winner in item.clashes
-                ],
-            }
-            if is_open and (conflict := known.get(item.binding.id)):
-                values["line_ids"].insert(0, Command.clear())
-                conflict.write(values)
+            found = [(clash, winner) for clash, winner in item.clashes if is_open or clash.path not in item.decided]
+            if not found or item.status not in (Status.UPDATED, Status.CONFLICT):
                 continue
-            if not is_open and item.healing and item.binding.id in known:
-                # Decided by somebody: the conflict itself says so.
-                continue
-            new.append(
-                {
-                    **values,
-                    "source_id": source.id,
-                    "company_id": source.company_id.id,
-                    "binding_id": item.binding.id,
-                    "entity": self.env[res_model]._sync_entity,
-                    "external_id": item.external_id,
-                    "res_model": res_model,
-                    "res_id": item.res_id,
-                    "state": "open" if is_open else "settled",
-                }
-            )
-        self.create(new)
+            if is_open and item.pending:
+                conflict = known[item.pending.id]
+                document = overlay(item.pending.document, item.document)
+                if (conflict.document, conflict.version) != (document, item.version):
+                    conflict.write({"document": document, "version": item.version})
+                clashes[conflict] = found
+                settled = said_paths(item.document, item.pending.paths) - {clash.path for clash, _winner in found}
+                gone |= conflict.line_ids.filtered(lambda line, settled=settled: line.path in settled)
+            else:
+                new.append((item, found))
+        created = self.create([self._prepare_values(source, res_model, item) for item, _found in new])
+        clashes.update(zip(created, (found for _item, found in new), strict=True))
+        gone.unlink()
+        gone._store(clashes)
 
     @api.model
-    def _overtake(self, touched: Mapping[int, set[str] | None]) -> None:
-        """Close what need not be decided any more: the source has spoken anew, and that is applied.
-
-        :param touched: by id of the binding, the parts that it spoke about; None for all of them
-        """
-        overtaken = self.search(Domain("state", "=", "open") & Domain("binding_id", "in", list(touched))).filtered(
-            lambda conflict: (
-                touched[conflict.binding_id.id] is None
-                or touched[conflict.binding_id.id].issuperset(conflict.line_ids.mapped("path"))
-            )
-        )
-        overtaken.write({"state": "overtaken", "document": False})
+    def _prepare_values(self, source, res_model: str, item: Item) -> dict:
+        is_open = item.status is Status.CONFLICT
+        return {
+            "source_id": source.id,
+            "company_id": source.company_id.id,
+            "binding_id": item.binding.id,
+            "entity": self.env[res_model]._sync_entity,
+            "external_id": item.external_id,
+            "res_model": res_model,
+            "res_id": item.res_id,
+            "state": "open" if is_open else "settled",
+            "document": item.document if is_open else False,
+            "version": item.version,
+        }
 
     @api.autovacuum
     def _gc_closed(self):

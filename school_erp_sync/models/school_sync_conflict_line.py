@@ -7,6 +7,9 @@ from odoo.exceptions import UserError
 from ..sync import conflicts, engine
 from ..sync.merge import is_empty
 
+# What names an entry of an array: a person, a fee, an installment.
+_NAMES = ("externalId", "code", "label", "due")
+
 
 class SchoolSyncConflictLine(models.Model):
     """One part of a record, as it was when both sides agreed, as Odoo has it and as the source has it."""
@@ -23,9 +26,9 @@ class SchoolSyncConflictLine(models.Model):
     base_value = fields.Json(readonly=True)
     odoo_value = fields.Json(readonly=True)
     source_value = fields.Json(readonly=True)
-    base_text = fields.Char("Before", compute="_compute_texts")
-    odoo_text = fields.Char("In Odoo", compute="_compute_texts")
-    source_text = fields.Char("From the Source", compute="_compute_texts")
+    base_text = fields.Text("Before", compute="_compute_texts")
+    odoo_text = fields.Text("In Odoo", compute="_compute_texts")
+    source_text = fields.Text("From the Source", compute="_compute_texts")
     choice = fields.Selection([("odoo", "Keep Odoo's"), ("source", "Take theirs")], string="Which")
     restored_at = fields.Datetime("Put Back", readonly=True)
 
@@ -45,22 +48,44 @@ class SchoolSyncConflictLine(models.Model):
         self._choose(conflicts.SOURCE)
 
     def action_restore(self):
-        """Put the value that lost back into the record, as if somebody had entered it again.
+        """Put the values that lost back into their records, as if somebody had entered them again.
 
-        :raises UserError: where Odoo refuses the value, or the conflict is not closed
+        :raises UserError: where Odoo refuses a value, or a conflict is not closed
         """
-        self.ensure_one()
         self.check_access("write")
-        conflict = self.conflict_id
-        if conflict.state not in ("settled", "resolved"):
-            raise UserError(self.env._("Decide the conflict first."))
-        source = conflict.source_id._as_api_user()
-        lost = self.source_value if self.choice == conflicts.ODOO else self.odoo_value
-        report = engine.restore(source, conflict.entity, conflict.external_id, self.path, lost)
-        if errors := report.items[0].errors:
-            raise UserError("\n".join(error.detail for error in errors))
-        source._log_internal("conflicts/restore", report)
-        self.restored_at = fields.Datetime.now()
+        for conflict, lines in self.grouped("conflict_id").items():
+            if conflict.state not in ("settled", "resolved"):
+                raise UserError(self.env._("Decide the conflict first."))
+            source = conflict.source_id._as_api_user()
+            lost = {line.path: line._get_lost_value() for line in lines}
+            report = engine.restore(source, conflict.entity, conflict.external_id, lost)
+            if errors := report.items[0].errors:
+                raise UserError("\n".join(error.detail for error in errors))
+            source._log_internal("conflicts/restore", report)
+            lines.restored_at = fields.Datetime.now()
+
+    def _get_lost_value(self) -> Any:
+        if self.choice == conflicts.ODOO:
+            return self.source_value
+        return self.env[self.conflict_id.res_model]._sync_spelled_out(self.path, self.odoo_value)
+
+    @api.model
+    def _store(self, clashes: dict) -> None:
+        """Have the lines of each conflict say what clashes in it now, each clash with the side that won.
+
+        What is as it was stays, with the choice that somebody may have made meanwhile: a source sends again and again.
+        """
+        known = {(line.conflict_id, line.path): line for conflict in clashes for line in conflict.line_ids}
+        new = []
+        for conflict, found in clashes.items():
+            for clash, winner in found:
+                values = {"base_value": clash.base, "odoo_value": clash.ours, "source_value": clash.theirs}
+                line = known.get((conflict, clash.path))
+                if not line:
+                    new.append({"conflict_id": conflict.id, "path": clash.path, "choice": winner, **values})
+                elif any(line[name] != value for name, value in values.items()):
+                    line.write({**values, "choice": winner})
+        self.create(new)
 
     def _choose(self, side: str) -> None:
         if self.conflict_id.filtered(lambda conflict: conflict.state != "open"):
@@ -69,6 +94,16 @@ class SchoolSyncConflictLine(models.Model):
 
 
 def _in_words(value: Any) -> str | bool:
+    """``value`` as people read it: the entries of an array below each other, of an object what it says."""
     if is_empty(value):
         return False
+    if isinstance(value, list):
+        between = "\n" if any(isinstance(entry, dict) for entry in value) else ", "
+        return between.join(str(_in_words(entry) or "") for entry in value)
+    if isinstance(value, dict):
+        # What names the entry goes first: a jsonb has its keys in an order of its own.
+        named = [value[key] for key in _NAMES if value.get(key)]
+        rest = {key: below for key, below in value.items() if key not in _NAMES and not is_empty(below)}
+        said = [key if below is True else f"{key} {_in_words(below)}" for key, below in sorted(rest.items())]
+        return ", ".join([*named, *said])
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -49,9 +49,13 @@ class SchoolSyncMixin(models.AbstractModel):
     @api.ondelete(at_uninstall=True)
     def _unlink_bindings(self):
         # sudo: whoever may delete the record may delete what says where it came from; nobody may keep a binding of it.
-        self.env["school.sync.binding"].sudo().search(
-            Domain("res_model", "=", self._name) & Domain("res_id", "in", self.ids)
-        ).unlink()
+        bindings = (
+            self.env["school.sync.binding"]
+            .sudo()
+            .search(Domain("res_model", "=", self._name) & Domain("res_id", "in", self.ids))
+        )
+        self.env["school.sync.conflict"].sudo().search([("binding_id", "in", bindings.ids)]).unlink()
+        bindings.unlink()
 
     def action_open_bindings(self):
         """:return: the action that shows which documents of which sources this record comes from"""
@@ -180,17 +184,32 @@ class SchoolSyncMixin(models.AbstractModel):
     def _sync_holds(self, path: str, said: Any, now: Any) -> bool:
         """Whether this record, which says ``now`` at ``path``, still holds what a document ``said`` there."""
         if isinstance(said, list):
-            return sorted(said) == sorted(now or ())
+            return set(said) == set(now or ())
         name = self._sync_fields.get(path)
         if name and self._fields[name].type == "datetime":
             return self._sync_to_value(name, said) == self[name]
         return said == now
 
     def _sync_agrees(self, path: str, said: Any, now: Any) -> bool:
-        """Whether nobody in Odoo has changed what a document ``said`` at ``path``, where this record says ``now``."""
+        """Whether what a document ``said`` at ``path`` is the same as what this record says ``now``."""
         if is_empty(said) or is_empty(now):
             return is_empty(said) and is_empty(now)
         return self._sync_holds(path, said, now)
+
+    def _sync_untouched(self, path: str, said: Any, now: Any, _arrived: Any) -> bool:
+        """Whether nobody in Odoo has changed what a document ``said`` at ``path``, where this record says ``now``, as
+        far as what has ``arrived`` would change it."""
+        return self._sync_agrees(path, said, now)
+
+    def _sync_done(self, path: str, arrived: Any, now: Any, _said: Any) -> bool:
+        """Whether this record, which says ``now`` at ``path``, needs no change to hold what has ``arrived`` there, in
+        place of what was ``said`` before."""
+        return self._sync_agrees(path, arrived, now)
+
+    @api.model
+    def _sync_spelled_out(self, _path: str, value: Any) -> Any:
+        """What to apply at ``_path`` so that a record says ``value``, as it once did, and nothing else."""
+        return value
 
     @api.model
     def _sync_defaults(self, source) -> dict[str, Any]:

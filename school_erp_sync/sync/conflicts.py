@@ -3,13 +3,39 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
-from .item import Item, Status
-from .merge import Clash, changed_paths, is_empty, merge, overlay, put, value_at
+import psycopg2.errors
+
+from odoo.exceptions import ConcurrencyError
+from odoo.tools import SQL
+
+from .item import Item, Pending, Status
+from .merge import Clash, is_empty, merge, overlay, put, said_paths, without
 from .plan import Action, parse_time
+from .sql import query
 
 SOURCE, ODOO, NEWEST, ASK = "source", "odoo", "newest", "ask"
+
+
+def find_pending(source, entity: str, external_ids: list[str]) -> dict[str, Pending]:
+    """The documents of ``entity`` that somebody has to decide about, by externalId, in one query."""
+    source.env["school.sync.conflict"].flush_model(["document", "state"])
+    rows = query(
+        source.env,
+        SQL(
+            """
+            SELECT c.external_id, c.id, c.document, array_agg(l.path)
+              FROM school_sync_conflict c
+              JOIN school_sync_conflict_line l ON l.conflict_id = c.id
+             WHERE c.source_id = %s AND c.entity = %s AND c.external_id = ANY(%s) AND c.state = 'open'
+             GROUP BY c.id
+            """,
+            source.id,
+            entity,
+            external_ids,
+        ),
+    )
+    return {external_id: Pending(*rest, frozenset(paths)) for external_id, *rest, paths in rows}
 
 
 def resolve(source, model, items: list[Item], choices: Mapping[str, Clash] | None = None) -> None:
@@ -30,7 +56,8 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, Clash] | Non
     blank = None
     for item, record, held in zip(planned, records, records._sync_to_json(source, paths), strict=True):
         base = item.binding.document
-        result = merge(base, held, item.decision.document, item.paths - model._sync_merged_paths, record._sync_agrees)
+        paths = item.paths - model._sync_merged_paths
+        result = merge(base, held, item.decision.document, paths, record._sync_untouched, record._sync_done)
         clashes = result.clashes
         if any(is_empty(clash.base) for clash in clashes):
             # What Odoo fills in by itself is nobody's change.
@@ -55,6 +82,7 @@ def _winner(source, item: Item, record, clash: Clash, choices) -> str | None:
     if clash.path in choices:
         seen, winner = choices[clash.path]
         if seen == clash.ours:
+            item.decided.add(clash.path)
             return winner
     policy = source._conflict_policy(record._sync_entity, clash.path)
     if policy == ASK:
@@ -97,29 +125,29 @@ def _keep_ours(item: Item) -> None:
 
 
 def record(source, model, items: list[Item]) -> None:
-    """Remember what clashed: what a rule has settled, with the value that lost, and what waits for a decision."""
+    """Remember what clashed: what a rule has settled, with the value that lost, and what waits for a decision.
+
+    What waited for one is not decided any more where the source has spoken anew about what clashed, and that is
+    applied; where it spoke about something else, that something is newer than what waits.
+    """
+    # sudo: what both sides said is for managers, not for the API user, to read and to decide.
+    conflicts = source.env["school.sync.conflict"].sudo()
     if any(item.clashes and item.status in (Status.UPDATED, Status.CONFLICT) for item in items):
-        # sudo: what both sides said is for managers, not for the API user, to read and to decide.
-        source.env["school.sync.conflict"].sudo()._record(source, model._name, items)
-    touched = {
-        item.binding.id: _changed(model, item)
-        for item in items
-        if item.binding and item.status in (Status.UPDATED, Status.ARCHIVED)
-    }
-    if touched:
-        source.env["school.sync.conflict"].sudo()._overtake(touched)
-
-
-def _changed(model, item: Item) -> set[str] | None:
-    """The parts of which the source has spoken anew; None for all of them."""
-    if item.status is Status.ARCHIVED or item.binding.document is None:
-        return None
-    return changed_paths(item.binding.document, item.said or item.decision.document, model._sync_paths())
-
-
-def as_document(external_id: str, document: Mapping[str, Any], paths) -> dict[str, Any]:
-    """``document`` with nothing but ``paths``."""
-    result = {"externalId": external_id}
-    for path in paths:
-        put(result, path, value_at(document, path))
-    return result
+        try:
+            conflicts._record(source, model._name, items)
+        except psycopg2.errors.UniqueViolation as exc:
+            raise ConcurrencyError("somebody else queues the same conflict") from exc
+    overtaken, newer = [], {}
+    for item in items:
+        if not item.pending or item.status not in (Status.UPDATED, Status.UNCHANGED, Status.ARCHIVED):
+            continue
+        if item.status is Status.ARCHIVED or said_paths(item.document, item.pending.paths):
+            overtaken.append(item.pending.id)
+        else:
+            newer[item.pending.id] = without(
+                item.pending.document, {*said_paths(item.document, model._sync_paths()), "updatedAt"}
+            )
+    if overtaken:
+        conflicts.browse(overtaken).write({"state": "overtaken", "document": False})
+    for conflict in conflicts.browse(newer):
+        conflict.document = newer[conflict.id]

@@ -11,8 +11,8 @@ from odoo.tools import SQL
 from ..contract.base import read_all
 from . import conflicts, parking
 from .item import Binding, Item, Refused, Report, Status, Waiting, open_items
-from .merge import changed_paths, digest, overlay, put
-from .plan import Action, Decision, Known, decide
+from .merge import changed_paths, digest, overlay, put, said_paths
+from .plan import Action, Decision, Known, decide, parse_time
 from .sql import query
 
 # Silences what a person would want from a form and a sync does not: a chatter message, a follower or a mail per record.
@@ -113,23 +113,26 @@ def apply_decided(source, entity: str, document: Mapping[str, Any], choices: Map
     return Report(model._name, [item], healed=_carry_out(source, model, [item]))
 
 
-def restore(source, entity: str, external_id: str, path: str, value: Any) -> Report:
-    """Put ``value`` back at ``path`` of a record, as if somebody had entered it in Odoo.
+def restore(source, entity: str, external_id: str, values: Mapping[str, Any]) -> Report:
+    """Put ``values`` back into a record, by path, as if somebody had entered them in Odoo.
 
     What the source last said stays what it last said; the version rises, for the record is no longer what it was.
+
+    :raises odoo.exceptions.UserError: where there is no record any more to put them into
     """
     model = _model(source, entity)
     document = {"externalId": external_id}
-    put(document, path, value)
-    item = Item(0, document, external_id, document=document, paths={path}, healing=True)
-    _look_up(source, model, [item])
-    binding = item.binding
-    if not binding or not binding.res_id:
+    for path, value in values.items():
+        put(document, path, value)
+    item = Item(0, document, external_id, document=document, paths=set(values), healing=True)
+    item.binding = binding = find_bindings(source, entity, [(external_id, None)]).get(external_id)
+    if not binding or not model.browse(binding.res_id).exists():
         raise UserError(model.env._("The record does not exist any more."))
+    if binding.deleted:
+        raise UserError(model.env._("The source has deleted this record. Restore it first."))
     item.res_id = binding.res_id
-    last = document if binding.document is None else binding.document
-    item.decision = Decision(Action.UPDATE, overlay(last, document), binding.digest, binding.updated_at)
-    item.said = last
+    item.decision = Decision(Action.UPDATE, overlay(binding.document, document), binding.digest, binding.updated_at)
+    item.said = binding.document
     _resolve_references(source, model, [item], parking_allowed=False)
     _prepare(source, model, [item])
     _apply(source, model, [item])
@@ -145,7 +148,8 @@ def archive(source, entity: str, external_id: str) -> Item | None:
     binding = find_bindings(source, entity, [(external_id, None)]).get(external_id)
     waiting = parking.find(source, entity, [external_id]).get(external_id)
     record = model.browse(binding.res_id if binding else None).exists()
-    item = Item(0, None, external_id, binding=binding, waiting=waiting, status=Status.ARCHIVED)
+    pending = conflicts.find_pending(source, entity, [external_id]).get(external_id)
+    item = Item(0, None, external_id, binding=binding, waiting=waiting, pending=pending, status=Status.ARCHIVED)
     if waiting:
         parking.forget(source, [waiting.id])
     if not record:
@@ -188,6 +192,17 @@ def _decide(source, model, items: list[Item], *, parking_allowed: bool = True, c
     _prepare(source, model, items)
 
 
+def _decide_isolating(source, model, items: list[Item]) -> None:
+    """As :func:`_decide`, for documents that were accepted long ago: whoever sends today is not to blame for them."""
+    try:
+        with model.env.cr.savepoint():
+            _decide(source, model, items)
+    except UserError as exc:
+        for item in items:
+            item.decision = item.decision or Decision(Action.REJECT, item.document, "", None)
+            item.fail("", "refused", f"Odoo refuses this record: {exc}")
+
+
 def _carry_out(source, model, items: list[Item], *, heal: bool = True) -> list[Report]:
     """Steps 4 and 5; :return: the reports of what had waited for it"""
     _apply(source, model, items)
@@ -225,10 +240,11 @@ def _heal(source, *, arrived=(), parked=(), due=None) -> list[Report]:
         for entity in source._sync_order():
             if items := due.get(entity):
                 model = _model(source, entity)
-                _decide(source, model, items)
+                _decide_isolating(source, model, items)
                 _carry_out(source, model, items, heal=False)
                 reports.append(Report(model._name, items))
                 arrived += [(entity, item.external_id) for item in items if item.status is Status.CREATED]
+                caught.update(item.waiting.id for item in items if item.status is Status.PARKED)
         due = None
 
 
@@ -287,11 +303,16 @@ def _look_up(source, model, items: list[Item]) -> None:
     if not asking:
         return
     waiting = parking.find(source, model._sync_entity, [item.external_id for item in asking if not item.healing])
+    pending = conflicts.find_pending(source, model._sync_entity, [item.external_id for item in asking])
     for item in asking:
         if earlier := waiting.get(item.external_id):
             # What was accepted and not applied yet is part of what the source has said.
             item.waiting = earlier
             item.document = overlay(earlier.document, item.document)
+        item.pending = pending.get(item.external_id)
+        if item.pending and said_paths(item.document, item.pending.paths):
+            # It may end the conflict; the rest of what was held back with it is then applied as well.
+            item.document = overlay(item.pending.document, item.document)
         item.digest = digest(item.document)
     bindings = find_bindings(source, model._sync_entity, [(item.external_id, item.digest) for item in asking])
     for item in asking:
@@ -341,7 +362,11 @@ def _plan(model, items: list[Item]) -> None:
             document = item.document if binding.document is None else binding.document
             known = Known(document, binding.digest, binding.updated_at, binding.deleted)
             item.res_id, item.version = binding.res_id, binding.version
-        item.decision = decide(known, item.document, item.digest, item.waiting.updated_at if item.waiting else None)
+        held = [
+            item.waiting and item.waiting.updated_at,
+            item.pending and parse_time(item.pending.document.get("updatedAt")),
+        ]
+        item.decision = decide(known, item.document, item.digest, max(filter(None, held), default=None))
         if item.decision.action is Action.UNCHANGED:
             item.status = Status.UNCHANGED
         elif item.decision.action is Action.STALE:
@@ -422,7 +447,8 @@ def _apply(source, model, items: list[Item]) -> None:
         if item.status is Status.UNCHANGED and item.decision.updated_at != item.binding.updated_at
     ]
     in_conflict = [item for item in items if item.status is Status.CONFLICT and item.clashes]
-    _claim(source, model, planned + newer + in_conflict, [item for item in items if item.status is Status.PARKED])
+    parked = [item for item in items if item.status is Status.PARKED]
+    _claim(source, model, planned + newer, postponed=in_conflict + parked)
     if planned:
         _apply_isolating(source, model, planned)
         _release(source, planned)
@@ -431,7 +457,7 @@ def _apply(source, model, items: list[Item]) -> None:
         _store_times(source, newer)
 
 
-def _claim(source, model, items: list[Item], parked: Sequence[Item] = ()) -> None:
+def _claim(source, model, items: list[Item], postponed: Sequence[Item] = ()) -> None:
     """Take the bindings of ``items`` before anything is made, so that only one transaction can be making it.
 
     A row that is new is inserted, one that is there is locked. In the order in which entities refer to each other, and
@@ -439,22 +465,25 @@ def _claim(source, model, items: list[Item], parked: Sequence[Item] = ()) -> Non
     PostgreSQL ends this transaction with a serialization failure, and it is run again on a snapshot that sees what the
     other did.
 
-    What ``parked`` documents wait for is claimed as well, as a binding without a record: whoever is making it at this
-    moment, and cannot see that somebody waits, is made to look again. For that it must be changed, if it is there: a
-    row that was merely locked by somebody else is no reason for PostgreSQL to end a transaction.
+    What is ``postponed``, parked or in conflict, changes no record that the others could see. Its bindings, and those
+    of what it waits for, made without a record where there are none, are therefore changed all the same: whoever works
+    on one of them at this moment, and cannot see that somebody waits, is made to look again. A row that was merely
+    locked by somebody else is no reason for PostgreSQL to end a transaction.
 
     :raises ClaimLost: the other one was first
     """
-    claims = {(model._sync_entity, item.external_id): model._name for item in items}
-    for item in parked:
+    claims = {(model._sync_entity, item.external_id): model._name for item in (*items, *postponed)}
+    for item in postponed:
         for reference in item.missing:
             claims.setdefault((reference.entity, reference.external_id), source._sync_model(reference.entity)._name)
     if not claims:
         return
-    rank = {entity: place for place, entity in enumerate(source._sync_order())} if parked else {}
+    rank = {entity: place for place, entity in enumerate(source._sync_order())} if postponed else {}
     ordered = sorted(claims, key=lambda claim: (rank.get(claim[0], 0), claim[1]))
     try:
         inserted = _insert_claims(source, [(*claim, claims[claim]) for claim in ordered])
+        if known := [item.binding.id for item in postponed if item.binding]:
+            _touch(source, known)
     except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected) as exc:
         raise ClaimLost("somebody else applies the same documents") from exc
     for item in items:
@@ -490,6 +519,13 @@ def _insert_claims(source, claims: Sequence[tuple[str, str, str]]) -> dict[tuple
         ),
     )
     return {(entity, external_id): binding_id for entity, external_id, binding_id, is_new in rows if is_new}
+
+
+def _touch(source, binding_ids: list[int]) -> None:
+    query(
+        source.env,
+        SQL("UPDATE school_sync_binding SET version = version WHERE id = ANY(%s) RETURNING id", binding_ids),
+    )
 
 
 def _apply_isolating(source, model, items: list[Item]) -> None:

@@ -76,15 +76,24 @@ class Waiting:
     updated_at: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The document of an item's record that somebody has to decide about, and the parts that clash in it."""
+
+    id: int
+    document: dict[str, Any]
+    paths: frozenset[str]
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """One document on its way through the engine.
 
     ``values`` are the field values to store; ``paths`` the parts of the document that they come from; ``found`` the
     records it refers to, by (entity, externalId), and ``missing`` those that are not there. ``clashes`` are the parts
-    that changed in Odoo as well, each with the side that won, if one has; ``said`` is the document to remember where
-    that was Odoo's. ``healing`` is a document that has waited and is tried again, and ``cut`` one that is tried without
-    some of its references, and waits for them as a whole.
+    that changed in Odoo as well, each with the side that won, if one has, and ``decided`` those of them that somebody
+    has decided; ``said`` is the document to remember where Odoo won. ``healing`` is a document that has waited and is
+    tried again, and ``cut`` one that is tried without some of its references, and waits for them as a whole.
     """
 
     index: int
@@ -100,9 +109,11 @@ class Item:
     found: dict[tuple[str, str], int] = field(default_factory=dict)
     missing: list[Reference] = field(default_factory=list)
     waiting: Waiting | None = None
+    pending: Pending | None = None
     healing: bool = False
     cut: bool = False
     clashes: list[tuple[Clash, str | None]] = field(default_factory=list)
+    decided: set[str] = field(default_factory=set)
     said: dict[str, Any] | None = None
     claimed: bool = False
     paths: set[str] = field(default_factory=set)

@@ -45,6 +45,11 @@ def value_at(document: Mapping[str, Any], path: str, default: Any = None) -> Any
     return value
 
 
+def said_paths(document: Mapping[str, Any], paths: Iterable[str]) -> set[str]:
+    """Those of ``paths`` about which ``document`` says anything, be it ``null``."""
+    return {path for path in paths if value_at(document, path, _ABSENT) is not _ABSENT}
+
+
 def changed_paths(last: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]) -> set[str]:
     """Those of ``paths`` about which ``new`` says something else than ``last`` did. Silence is not a change."""
     return {
@@ -72,10 +77,11 @@ class Merge(NamedTuple):
 
 def is_empty(value: Any) -> bool:
     """Whether ``value`` says nothing: absent, ``null``, false, an empty text or an empty array."""
-    return value in (None, False, "", [], {}, _ABSENT)
+    # Zero says something: it is kindergarten.
+    return value is False or value is _ABSENT or value in (None, "", [], {})
 
 
-def equal(_path: str, said: Any, held: Any) -> bool:
+def equal(_path: str, said: Any, held: Any, _other: Any = None) -> bool:
     """Whether two JSON values say the same; how :func:`merge` compares unless it is told better."""
     return said == held or (is_empty(said) and is_empty(held))
 
@@ -85,7 +91,8 @@ def merge(
     ours: Mapping[str, Any],
     theirs: Mapping[str, Any],
     paths: Iterable[str],
-    same: Callable[[str, Any, Any], bool] = equal,
+    untouched: Callable[[str, Any, Any, Any], bool] = equal,
+    done: Callable[[str, Any, Any, Any], bool] = equal,
 ) -> Merge:
     """The three-way merge of ``paths``: per part, who changed it since ``base``.
 
@@ -99,14 +106,17 @@ def merge(
     :param ours: what Odoo holds now, by path
     :param theirs: the document that is to be applied
     :param paths: where ``theirs`` says something else than ``base``
-    :param same: whether Odoo, which holds the third argument, holds what was said, the second
+    :param untouched: whether Odoo, which holds the third argument, still holds what was said last, the second, as far
+        as the fourth, what has arrived, would change it
+    :param done: whether Odoo, which holds the third argument, already holds what has arrived, the second, in place of
+        what was said last, the fourth
     """
     taken, clashes = set(), []
     for path in sorted(paths):
         before, held, arrived = value_at(base, path), ours.get(path), value_at(theirs, path)
-        if same(path, before, held):
+        if untouched(path, before, held, arrived):
             taken.add(path)
-        elif not same(path, arrived, held):
+        elif not done(path, arrived, held, before):
             clashes.append(Clash(path, before, held, arrived))
     return Merge(taken, clashes)
 
@@ -120,3 +130,15 @@ def put(document: dict[str, Any], path: str, value: Any) -> None:
             below = document[key] = {}
         document = below
     document[leaf] = value
+
+
+def without(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """``document``, silent about ``paths``."""
+    result = dict(document)
+    for path in paths:
+        key, _dot, below = path.partition(".")
+        if not below:
+            result.pop(key, None)
+        elif isinstance(result.get(key), Mapping):
+            result[key] = without(result[key], [below])
+    return result

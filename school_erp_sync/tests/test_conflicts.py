@@ -256,6 +256,148 @@ class TestConflicts(ConflictCase):
         self.conflicts().action_keep_all()
         self.assertEqual(self.student(STUDENT_ID).link_ids.mapped("priority"), [1])
 
+    def links(self, *links):
+        return {**STUDENT, "parents": list(links)}
+
+    def test_a_link_that_the_source_takes_away_goes_though_odoo_has_changed_it(self):
+        self.send_ok("parents", FATHER, MOTHER)
+        self.send_ok("students", self.links({"externalId": FATHER_ID, "pickup": True}, MOTHER["externalId"]))
+        student = self.student(STUDENT_ID)
+        student.link_ids.filtered("pickup").pickup = False
+        report = self.send_ok("students", self.links(MOTHER["externalId"]))
+        self.assertEqual(student.parent_ids.name, MOTHER["name"])
+        self.assertIn("/parents was changed in Odoo as well", report.items[0].warnings[0])
+
+    def test_a_flag_set_in_odoo_is_not_overwritten_because_the_source_never_spoke_of_it(self):
+        self.policy("ask")
+        self.send_ok("parents", FATHER)
+        self.send_ok("students", self.links(FATHER_ID))
+        link = self.student(STUDENT_ID).link_ids
+        link.pickup = True
+        # What says nothing of the flag, or the same, takes nothing away.
+        self.send_ok("students", self.links({"externalId": FATHER_ID, "priority": 2}))
+        self.send_ok("students", self.links({"externalId": FATHER_ID, "priority": 2, "pickup": True}))
+        link.emergency = True
+        report = self.send("students", self.links({"externalId": FATHER_ID, "emergency": False, "priority": 2}))
+        self.assertEqual((self.statuses(report), link.pickup, link.emergency), (["conflict"], True, True))
+
+    def test_links_are_put_back_with_the_flags_that_were_not_set(self):
+        self.send_ok("parents", FATHER)
+        self.send_ok("students", self.links({"externalId": FATHER_ID, "pickup": True}))
+        link = self.student(STUDENT_ID).link_ids
+        link.pickup = False
+        self.send_ok("students", self.links({"externalId": FATHER_ID, "pickup": True, "priority": 2}))
+        self.assertTrue(link.pickup)
+        line = self.conflicts("settled").line_ids
+        self.assertEqual(
+            (line.base_text, line.odoo_text, line.source_text),
+            (f"{FATHER_ID}, pickup", f"{FATHER_ID}, priority 1", f"{FATHER_ID}, pickup, priority 2"),
+        )
+        line.action_restore()
+        self.assertEqual((link.pickup, link.priority), (False, 1))
+
+    def test_what_the_source_has_deleted_is_not_brought_back_by_an_old_value(self):
+        self.both_change_the_phone()
+        engine.archive(self.source, "parents", FATHER_ID)
+        with self.assertRaisesRegex(UserError, "deleted"):
+            self.conflicts("settled").line_ids.action_restore()
+        self.assertFalse(self.parent(FATHER_ID).active)
+
+    def test_what_a_second_document_does_not_say_of_the_first_is_not_lost(self):
+        self.policy("ask")
+        self.both_change_the_phone(occupation="Pilot")
+        self.send("parents", {"externalId": FATHER_ID, "name": FATHER["name"], "phone": "+91 3333333333"})
+        self.conflicts().action_take_all()
+        parent = self.parent(FATHER_ID)
+        self.assertEqual((parent.phone, parent.function), ("+91 3333333333", "Pilot"))
+
+    def test_what_is_held_back_is_applied_though_something_else_came_between(self):
+        self.policy("ask")
+        self.both_change_the_phone(occupation="Pilot", updatedAt="2025-05-05T00:00:00Z")
+        between = {"externalId": FATHER_ID, "name": FATHER["name"], "relation": "Uncle"}
+        self.send_ok("parents", {**between, "updatedAt": "2025-05-06T00:00:00Z"})
+        self.conflicts().action_take_all()
+        parent = self.parent(FATHER_ID)
+        self.assertEqual((parent.phone, parent.function, parent.relation), ("+91 2222222222", "Pilot", "Uncle"))
+
+    def test_what_was_held_back_is_applied_when_the_source_gives_in(self):
+        self.policy("ask")
+        self.both_change_the_phone(occupation="Pilot")
+        self.send_ok("parents", {"externalId": FATHER_ID, "name": FATHER["name"], "phone": "+91 1111111111"})
+        self.assertFalse(self.conflicts())
+        self.assertEqual(self.parent(FATHER_ID).function, "Pilot")
+
+    def test_an_older_document_does_not_take_the_place_of_the_one_in_conflict(self):
+        self.policy("ask")
+        self.both_change_the_phone(updatedAt="2025-05-05T00:00:00Z")
+        report = self.send("parents", {**FATHER, "phone": "+91 3333333333", "updatedAt": "2025-05-03T00:00:00Z"})
+        self.assertEqual(self.statuses(report), ["stale"])
+        self.assertEqual(self.conflicts().line_ids.source_value, "+91 2222222222")
+
+    def test_the_source_takes_its_change_back_and_there_is_nothing_to_decide(self):
+        self.policy("ask")
+        self.both_change_the_phone(updatedAt="2025-05-05T00:00:00Z")
+        conflict = self.conflicts()
+        report = self.send_ok("parents", {**FATHER, "updatedAt": "2025-05-07T00:00:00Z"})
+        self.assertEqual((self.statuses(report), conflict.state), (["unchanged"], "overtaken"))
+        self.assertEqual(self.parent(FATHER_ID).phone, "+91 1111111111")
+
+    def test_a_second_field_in_conflict_joins_the_first(self):
+        self.policy("ask")
+        self.both_change_the_phone()
+        self.parent(FATHER_ID).function = "Farmer"
+        self.send("parents", {"externalId": FATHER_ID, "name": FATHER["name"], "occupation": "Pilot"})
+        conflict = self.conflicts()
+        self.assertEqual(set(conflict.line_ids.mapped("path")), {"occupation", "phone"})
+        conflict.action_take_all()
+        parent = self.parent(FATHER_ID)
+        self.assertEqual((parent.phone, parent.function), ("+91 2222222222", "Pilot"))
+
+    def test_the_same_again_does_not_undo_what_somebody_is_choosing(self):
+        self.policy("ask")
+        self.both_change_the_phone(occupation="Pilot")
+        line = self.conflicts().line_ids
+        line.action_take()
+        self.send("parents", {**FATHER, "phone": "+91 2222222222", "occupation": "Pilot"})
+        self.assertEqual((self.conflicts().line_ids, line.choice), (line, "source"))
+
+    def test_what_a_rule_settles_while_somebody_decides_is_remembered_as_well(self):
+        self.policy("source", **{"parents/phone": "ask"})
+        self.both_change_the_phone(occupation="Pilot")
+        self.parent(FATHER_ID).function = "Farmer"
+        self.conflicts().action_take_all()
+        self.assertEqual(self.parent(FATHER_ID).function, "Pilot")
+        self.assertEqual(self.conflicts("settled").line_ids.odoo_value, "Farmer")
+
+    def test_what_a_rule_settles_in_what_waited_is_remembered_though_there_is_something_to_decide(self):
+        self.policy("source", **{"parents/phone": "ask"})
+        self.both_change_the_phone()
+        self.parent(FATHER_ID).function = "Farmer"
+        later = {"externalId": FATHER_ID, "name": FATHER["name"], "occupation": "Pilot", "students": [STUDENT_ID]}
+        self.send("parents", later)
+        self.send_ok("students", STUDENT)
+        self.assertEqual(self.conflicts("settled").line_ids.odoo_value, "Farmer")
+        self.assertEqual(self.conflicts().summary, "phone")
+
+    def test_who_discards_a_conflict_has_dealt_with_it(self):
+        self.policy("ask")
+        exchange = {"request_id": "r", "method": "POST", "path": "/", "entity": None, "http_status": 409}
+        exchange |= {"message": None, "duration": 1, "request": "", "response": ""}
+        self.env["school.sync.log"]._record(self.source, exchange, self.both_change_the_phone())
+        incident = self.env["school.sync.incident"].search([("source_id", "=", self.source.id)])
+        self.assertEqual(incident.state, "open")
+        self.conflicts().unlink()
+        self.assertEqual(incident.state, "resolved")
+
+    def test_only_what_the_source_changes_of_a_place_is_written(self):
+        self.send_ok("students", STUDENT)
+        student = self.student(STUDENT_ID)
+        student.country_id = self.env.ref("base.us")
+        document = copy.deepcopy(STUDENT)
+        document["address"]["state"] = "California"
+        self.send_ok("students", document)
+        self.assertEqual((student.country_id.code, student.state_id.code), ("US", "CA"))
+
     def test_place_names_kept_by_odoo_stay_together(self):
         self.policy("source", **{"students/address.country": "odoo"})
         self.send_ok("students", STUDENT)
@@ -286,6 +428,108 @@ class TestConflicts(ConflictCase):
         self.env.invalidate_all()
         self.env["school.sync.conflict"]._gc_closed()
         self.assertFalse(conflict.exists())
+
+
+@tagged("post_install", "-at_install")
+class TestWorkInOdoo(ConflictCase, AccountingCase):
+    """What somebody has done to an invoice or a fee schedule is not undone by a document about something else."""
+
+    def setUp(self):
+        super().setUp()
+        self.send_ok("parents", FATHER, MOTHER)
+        self.send_ok("students", STUDENT)
+
+    def draft(self, **more):
+        return {**BILLING, "status": "draft", "total": None, **more}
+
+    def invoice(self):
+        return self._record("billings", BILLING["externalId"]).move_id
+
+    def test_lines_of_a_draft(self):
+        self.send_ok("billings", self.draft())
+        invoice = self.invoice()
+        invoice.invoice_line_ids[0].price_unit = 250
+        invoice.write({"invoice_line_ids": [Command.create({"name": "By hand", "price_unit": 5})]})
+        invoice.partner_id = self.parent(MOTHER["externalId"]).partner_id
+        self.send_ok("billings", self.draft(dueDate="2025-07-31", notes="Second"))
+        self.assertEqual(invoice.invoice_line_ids.mapped("price_unit"), [250, 33.1, 5])
+        self.assertEqual(invoice.partner_id.name, MOTHER["name"])
+        self.assertEqual((str(invoice.invoice_date_due), "Second" in invoice.narration), ("2025-07-31", True))
+
+    def test_lines_of_a_draft_with_a_total_are_not_posted_for_another(self):
+        self.send_ok("billings", self.draft(total="389.37"))
+        invoice = self.invoice()
+        invoice.invoice_line_ids[0].price_unit = 250
+        self.send_ok("billings", self.draft(total="389.37", dueDate="2025-07-31"))
+        self.assertEqual((invoice.amount_total, str(invoice.invoice_date_due)), (339.37, "2025-07-31"))
+        report = self.send("billings", self.draft(total="389.37", dueDate="2025-07-31", status="sent"))
+        self.assertEqual(self.codes(report), {"/total": "total_mismatch"})
+
+    def test_lines_that_odoo_keeps_may_have_no_product_and_can_be_put_back(self):
+        self.send_ok("billings", self.draft())
+        invoice = self.invoice()
+        invoice.write({"invoice_line_ids": [Command.create({"name": "By hand", "price_unit": 5})]})
+        self.policy("odoo")
+        self.send_ok("billings", self.draft(dueDate="2025-07-31", lines=[{"code": "A", "amount": 3}]))
+        self.assertEqual(len(invoice.invoice_line_ids), 3)
+        self.policy("source")
+        self.send_ok("billings", self.draft(dueDate="2025-07-31", lines=[{"code": "A", "amount": 4}]))
+        self.assertEqual(invoice.amount_untaxed, 4)
+        self.conflicts("settled")[:1].line_ids.action_restore()
+        self.assertEqual(invoice.invoice_line_ids.mapped("name")[2:], ["By hand"])
+
+    def test_the_newest_edit_of_a_line_counts(self):
+        self.policy("newest")
+        self.send_ok("billings", self.draft())
+        self.send_ok("fee-schedules", FEES)
+        schedule, billing = self._record("fee-schedules", FEES["externalId"]), self._record("billings", "BIL-1")
+        for record in (schedule, billing, billing.move_id):
+            self.env.flush_all()
+            self.env.cr.execute(f"UPDATE {record._table} SET write_date = '2025-01-01' WHERE id = %s", [record.id])
+        self.env.invalidate_all()
+        schedule.installment_ids[0].due_date = "2025-06-15"
+        billing.move_id.invoice_line_ids[0].price_unit = 250
+        fees = copy.deepcopy(FEES)
+        fees["installmentPlan"]["schedule"][0]["due"] = "2025-06-20"
+        earlier = "2025-02-01T00:00:00Z"
+        self.send_ok("fee-schedules", {**fees, "updatedAt": earlier})
+        self.send_ok("billings", self.draft(lines=[{"code": "A", "amount": 3}], updatedAt=earlier))
+        self.assertEqual(str(schedule.installment_ids[0].due_date), "2025-06-15")
+        self.assertEqual(billing.move_id.invoice_line_ids[0].price_unit, 250)
+
+    def test_posted_while_somebody_was_to_decide(self):
+        self.policy("ask")
+        self.send_ok("billings", self.draft())
+        invoice = self.invoice()
+        invoice.invoice_line_ids[0].price_unit = 250
+        self.send("billings", self.draft(lines=[{"code": "A", "amount": 3}]))
+        invoice.action_post()
+        with self.assertRaisesRegex(UserError, "is posted"):
+            self.conflicts().action_take_all()
+        self.conflicts().action_keep_all()
+        self.assertEqual((invoice.state, invoice.amount_total, bool(self.conflicts())), ("posted", 339.37, False))
+
+    def test_installments_and_discounts(self):
+        self.send_ok("fee-schedules", FEES)
+        schedule = self._record("fee-schedules", FEES["externalId"])
+        schedule.installment_ids[0].due_date = "2025-06-15"
+        fees = copy.deepcopy(FEES)
+        fees["heads"][0]["label"] = "Tuition"
+        self.send_ok("fee-schedules", fees)
+        self.assertEqual(str(schedule.installment_ids[0].due_date), "2025-06-15")
+        self.assertEqual(schedule.line_ids[0].label, "Tuition")
+
+    def test_parts_that_depend_on_each_other_are_put_back_together(self):
+        fees = {key: value for key, value in FEES.items() if key != "installmentPlan"}
+        self.send_ok("fee-schedules", fees)
+        schedule = self._record("fee-schedules", FEES["externalId"])
+        schedule.write({"line_ids": [Command.update(schedule.line_ids[0].id, {"amount": 29000})], "total": 39000})
+        newer = copy.deepcopy(fees)
+        newer["heads"][0]["amount"], newer["total"] = 31000, 41000
+        self.send_ok("fee-schedules", newer)
+        self.assertEqual(schedule.total, 41000)
+        self.conflicts("settled").action_restore_all()
+        self.assertEqual((schedule.total, schedule.line_ids[0].amount), (39000, 29000))
 
 
 @tagged("post_install", "-at_install")
@@ -332,6 +576,8 @@ class TestNoFalseConflict(ConflictCase, AccountingCase):
             ("gender", "Female"),
             ("dob", "2010-03-16"),
             ("languages", ["Hindi"]),
+            ("languages", ["Hindi", "Hindi", "HINDI"]),
+            ("languages", ["English"]),
             ("languages", []),
             ("health.allergies", ["Dust", "Peanuts"]),
             ("health", None),
@@ -357,6 +603,13 @@ class TestNoFalseConflict(ConflictCase, AccountingCase):
             ("course", "Chess"),
         )
         self.assert_no_conflict(
+            "enrollments",
+            {**ENROLLMENT, "externalId": "KG", "course": "Drawing", "gradeLevel": 0, "status": 0},
+            ("gradeLevel", 1),
+            ("gradeLevel", None),
+            ("status", "2"),
+        )
+        self.assert_no_conflict(
             "applications",
             APPLICATION,
             ("status", "rejected"),
@@ -366,6 +619,31 @@ class TestNoFalseConflict(ConflictCase, AccountingCase):
             ("studentExternalId", STUDENT_ID),
         )
         self.assert_no_conflict("roster-assignments", ROSTER, ("rollNo", "8A-024"), ("sectionId", "B"))
+
+    def test_a_colleagues_contact_is_left_alone_and_is_no_conflict(self):
+        self.send_ok("parents", FATHER)
+        contact = self.parent(FATHER_ID).partner_id
+        new_test_user(self.env, "colleague", groups="base.group_user", partner_id=contact.id)
+        for phone in ("+91 2222222222", "+91 3333333333"):
+            report = self.send("parents", {**FATHER, "phone": phone})
+            self.assertEqual(self.statuses(report), ["updated"])
+            self.assertIn("member of staff", report.items[0].warnings[0])
+        self.assertEqual(contact.phone, FATHER["phone"])
+
+    def test_what_other_documents_have_done_is_nobodys_change(self):
+        self.send_ok("enrollments", ENROLLMENT)
+        self.send_ok("roster-assignments", ROSTER)
+        enrollment = self._record("enrollments", "ENR-1")
+        self.assertEqual(enrollment.section_id.code, ROSTER["sectionId"])
+        self.assertEqual(self.statuses(self.send("enrollments", {**ENROLLMENT, "sectionId": "C"})), ["updated"])
+        enrollment.section_id = self.env["school.section"].create({"code": "Z"})
+        self.assertEqual(self.statuses(self.send("enrollments", {**ENROLLMENT, "sectionId": "D"})), ["conflict"])
+        self.send_ok("students", {**STUDENT, "externalId": "STU-2"})
+        self.send_ok("applications", APPLICATION)
+        self.assertTrue(self._record("applications", APPLICATION["externalId"]).student_id)
+        self.assertEqual(
+            self.statuses(self.send("applications", {**APPLICATION, "studentExternalId": "STU-2"})), ["updated"]
+        )
 
     def test_fee_schedules(self):
         self.env.ref("base.EUR").active = True
@@ -394,3 +672,7 @@ class TestNoFalseConflict(ConflictCase, AccountingCase):
             ("lines", [{"code": "SCHOOL_FEE", "label": "Fee", "amount": "389.37"}]),
             ("payerExternalId", FATHER_ID),
         )
+        without = {key: value for key, value in BILLING.items() if key != "total"}
+        self.send_ok("billings", {**without, "externalId": "B2", "status": "draft"})
+        changed = {**without, "externalId": "B2", "status": "draft", "lines": [{"code": "A", "amount": 3}], "total": 3}
+        self.assertEqual(self.statuses(self.send("billings", changed)), ["updated"])
