@@ -1,5 +1,7 @@
 """What arrives before the record it refers to waits for it, and is applied with it."""
 
+import random
+
 import pytest
 from support import ok, parent, pointers, problem, student, unique
 from test_concurrency import at_once, statuses
@@ -153,3 +155,61 @@ def test_admin_looks_mends_and_tries_again(admin, fresh):
 
     assert "1 applied" in answer["params"]["message"]
     assert fresh.api.read("enrollments", document["externalId"])["studentExternalId"] == pupil["externalId"]
+
+
+def test_writers_of_mixed_families_leave_nothing_waiting(fresh):
+    """Eight at once, each with its part of the same families, in any order, with circles of names."""
+    documents = []
+    for _family in range(6):
+        guardian, pupil = parent(), student()
+        guardian["students"], pupil["parents"] = [pupil["externalId"]], [guardian["externalId"]]
+        documents += [("parents", guardian), ("students", pupil)]
+        documents += [
+            ("enrollments", enrollment(pupil["externalId"], course=course)) for course in ("Chess", "Drawing")
+        ]
+    random.Random(5).shuffle(documents)
+
+    def write(part):
+        return [fresh.api.post(entity, document) for entity, document in part]
+
+    answers = at_once([lambda n=n: write(documents[n::8]) for n in range(8)])
+
+    assert {response.status_code for part in answers for response in part} <= {201, 202}
+    assert fresh.api.listed("sync/parked", limit=1000) == []
+    for entity, document in documents:
+        assert ok(fresh.api.post(entity, document))["status"] == "unchanged"
+
+
+def test_the_same_document_parked_many_times_at_once_waits_once(fresh):
+    document = enrollment("nobody")
+    responses = at_once([lambda: fresh.api.post("enrollments", document)] * 10)
+
+    assert statuses(responses) == [202]
+    assert fresh.api.listed("sync/parked", limit=1000) == [document["externalId"]]
+
+
+@pytest.mark.parametrize("_round", range(4))
+def test_what_waits_and_its_correction_at_the_same_moment(fresh, _round):
+    pupil, mistyped = student(), student()
+    document = enrollment(mistyped["externalId"])
+    ok(fresh.api.post("enrollments", document), 202)
+    ok(fresh.api.post("students", pupil), 201)
+    corrected = {**document, "studentExternalId": pupil["externalId"]}
+    responses = at_once(
+        [lambda: fresh.api.post("students", mistyped), lambda: fresh.api.post("enrollments", corrected)]
+    )
+
+    assert statuses(responses) in ([200, 201], [201])
+    assert fresh.api.listed("sync/parked", limit=1000) == []
+    assert fresh.api.read("enrollments", document["externalId"])["studentExternalId"] == pupil["externalId"]
+
+
+@pytest.mark.parametrize("_round", range(4))
+def test_the_ends_of_a_circle_at_the_same_moment(fresh, _round):
+    guardian, pupil = parent(), student()
+    guardian["students"], pupil["parents"] = [pupil["externalId"]], [guardian["externalId"]]
+    responses = at_once([lambda: fresh.api.post("parents", guardian), lambda: fresh.api.post("students", pupil)])
+
+    assert statuses(responses) == [201, 202]
+    assert fresh.api.listed("sync/parked", limit=1000) == []
+    assert fresh.api.read("students", pupil["externalId"])["parents"] == [{"externalId": guardian["externalId"]}]

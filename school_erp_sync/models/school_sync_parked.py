@@ -3,7 +3,7 @@ from datetime import timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Domain
+from odoo.fields import Command, Domain
 
 from ..contract.base import read
 from ..sync import engine
@@ -23,11 +23,14 @@ class SchoolSyncParked(models.Model):
     _description = "Parked Document"
     _order = "id desc"
     _rec_name = "external_id"
+    _check_company_auto = True
 
     #: two transactions may park the same document at once: to lose that race is no error of the document
     _sync_raced = True
 
-    source_id = fields.Many2one("school.sync.source", required=True, readonly=True, ondelete="cascade")
+    source_id = fields.Many2one(
+        "school.sync.source", required=True, readonly=True, ondelete="cascade", check_company=True
+    )
     company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
     entity = fields.Char(required=True, readonly=True)
     external_id = fields.Char("External ID", required=True, readonly=True, index="trigram")
@@ -65,7 +68,12 @@ class SchoolSyncParked(models.Model):
 
     def _inverse_document_text(self):
         for parked in self:
-            parked.document = parked._read_document(parked.document_text)
+            parked.document = document = parked._read_document(parked.document_text)
+            # sudo: what is waited for follows from the document, and is for nobody to choose.
+            parked.sudo().reference_ids = [
+                Command.clear(),
+                *(Command.create(values) for values in parked._prepare_references(document)),
+            ]
 
     @api.depends("reference_ids")
     def _compute_waits_for(self):
@@ -84,6 +92,8 @@ class SchoolSyncParked(models.Model):
         :raises odoo.exceptions.AccessError: unless the user is a sync manager
         """
         self.check_access("write")
+        # The engine reads and writes past the ORM.
+        self.flush_recordset()
         counts = dict.fromkeys(Status, 0)
         for source, parked in self.grouped("source_id").items():
             source = source._as_api_user()
@@ -98,6 +108,11 @@ class SchoolSyncParked(models.Model):
                     counts[item.status] += 1
         applied = sum(counts[status] for status in (Status.CREATED, Status.UPDATED, Status.UNCHANGED))
         waiting = counts[Status.PARKED]
+        next_action = {"type": "ir.actions.client", "tag": "soft_reload"}
+        if len(self) == 1 and not self.exists():
+            # What is applied does not wait any more: its form would be reloaded in vain.
+            next_action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_parked_action")
+            next_action["target"] = "main"
         others = sum(counts.values()) - applied - waiting
         return {
             "type": "ir.actions.client",
@@ -110,7 +125,7 @@ class SchoolSyncParked(models.Model):
                     waiting=waiting,
                     others=others,
                 ),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+                "next": next_action,
             },
         }
 
@@ -173,10 +188,14 @@ class SchoolSyncParked(models.Model):
 
     @api.autovacuum
     def _gc_expired(self):
-        """Documents hold personal data: what has expired is kept as long as other payloads that failed."""
+        """Documents hold personal data: what waits no more is kept as long as other payloads that failed."""
         for source in self.env["school.sync.source"].with_context(active_test=False).search([], limit=10_000):
             limit = fields.Datetime.now() - timedelta(days=source.payload_days)
-            self.search([("source_id", "=", source.id), ("state", "=", "expired"), ("expires_at", "<", limit)]).unlink()
+            self.search(
+                Domain("source_id", "=", source.id)
+                & Domain("state", "!=", "waiting")
+                & Domain("expires_at", "<", limit)
+            ).unlink()
 
     def _read_document(self, text: str) -> dict:
         """:return: the canonical document that somebody has mended; :raises UserError: with all that is wrong in it"""
@@ -191,6 +210,27 @@ class SchoolSyncParked(models.Model):
         if sentences:
             raise UserError("\n".join(sentences))
         return reading.document
+
+    def _prepare_references(self, document: dict) -> list[dict]:
+        """:return: the values of a reference for each record that ``document`` names and that is not there"""
+        model = self.source_id._sync_model(self.entity)
+        references = list(model._sync_references(document))
+        # sudo: whether a record is known to the source, and no more of it.
+        known = (
+            self.env["school.sync.binding"]
+            .sudo()
+            .search(
+                Domain("source_id", "=", self.source_id.id)
+                & Domain("external_id", "in", [reference.external_id for reference in references])
+                & Domain("res_id", "!=", False)
+            )
+        )
+        there = {(binding.entity, binding.external_id) for binding in known}
+        return [
+            {**reference._asdict(), "source_id": self.source_id.id, "company_id": self.company_id.id}
+            for reference in references
+            if (reference.entity, reference.external_id) not in there
+        ]
 
     def _waiting(self) -> Waiting:
         moment = self.source_updated_at

@@ -123,6 +123,11 @@ def settle(source, items: list[Item]) -> None:
                 ["\n".join(error.detail for error in item.errors) for item in failed],
             ),
         )
+        # Nothing is missing any more, but what a circle was cut at.
+        arrived = [item.waiting.id for item in failed if not item.cut]
+        query(
+            source.env, SQL("DELETE FROM school_sync_parked_reference WHERE parked_id = ANY(%s) RETURNING id", arrived)
+        )
         _forget_cache(source.env)
 
 

@@ -1,5 +1,6 @@
 from datetime import timedelta
 from itertools import permutations
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
@@ -164,6 +165,7 @@ class TestParking(SyncCase):
         parked = self.parked()
         self.assertEqual(parked.mapped("state"), ["failed", "failed"])
         self.assertIn("ENR-1", parked[0].message)
+        self.assertFalse(parked.reference_ids)
         self.log(report)
         incident = self.env["school.sync.incident"].search([("entity", "=", "enrollments"), ("state", "=", "open")])
         self.assertEqual(incident.failure_count, 2)
@@ -171,8 +173,9 @@ class TestParking(SyncCase):
         # Somebody mends one of them and tries again.
         mended = parked.filtered(lambda one: one.external_id == "ENR-2")
         mended.document_text = mended.document_text.replace('"active"', '"withdrawn"')
-        mended.action_retry()
+        answer = mended.action_retry()
         self.assertFalse(mended.exists())
+        self.assertEqual(answer["params"]["next"]["res_model"], "school.sync.parked")
         self.assertEqual(self._record("enrollments", "ENR-2").state, "withdrawn")
         (parked - mended).action_retry()
         self.assertFalse(self.parked())
@@ -244,6 +247,7 @@ class TestParking(SyncCase):
         self.env["school.sync.parked"]._gc_expired()
         self.assertTrue(parked.exists())
         parked.expires_at = fields.Datetime.now() - timedelta(days=40)
+        parked.state = "failed"
         self.env["school.sync.parked"]._gc_expired()
         self.assertFalse(parked.exists())
 
@@ -264,3 +268,42 @@ class TestParking(SyncCase):
         self.parked().with_user(manager).action_retry()
         self.parked().with_user(manager).unlink()
         self.assertFalse(self.parked())
+
+    def test_a_circle_is_broken_also_when_somebody_tries_again(self):
+        self.send("parents", {**FATHER, "students": [STUDENT_ID]})
+        refused = self.parked()
+        refused.state = "failed"
+        refused.flush_recordset()
+        self.send("students", {**STUDENT, "parents": [FATHER["externalId"]]})
+        self.assertEqual(len(self.parked()), 2)
+        refused.action_retry()
+        self.assertFalse(self.parked())
+        self.assertEqual(self.student(STUDENT_ID).parent_ids.name, FATHER["name"])
+
+    def test_what_waited_and_is_not_allowed_any_more_spares_who_sends_today(self):
+        self.send("enrollments", ENROLLMENT)
+        no_rights = AccessError("You are not allowed to access enrollments.")
+        with patch.object(self.registry["school.enrollment"], "_sync_values", side_effect=no_rights):
+            self.assertEqual(self.statuses(self.send_ok("students", STUDENT)), ["created"])
+        parked = self.parked()
+        self.assertEqual(parked.state, "failed")
+        self.assertIn("not allowed", parked.message)
+        parked.action_retry()
+        self.assertTrue(self._record("enrollments", "ENR-1"))
+
+    def test_a_mended_document_waits_for_what_it_names_now(self):
+        self.send("enrollments", ENROLLMENT)
+        manager = new_test_user(self.env, "parking-manager", groups="school_erp_sync.group_sync_manager")
+        parked = self.parked().with_user(manager)
+        parked.document_text = parked.document_text.replace(STUDENT_ID, "STU-LATER")
+        self.assertEqual(parked.waits_for, "students/STU-LATER")
+        self.send_ok("students", {**STUDENT, "externalId": "STU-LATER"})
+        self.assertEqual(self._record("enrollments", "ENR-1").student_id, self.student("STU-LATER"))
+
+    def test_what_waits_cannot_be_given_to_another_school(self):
+        other = self.env["res.company"].create({"name": "Other School"})
+        theirs = self.env["school.sync.source"].create({"name": "Their SIS", "company_id": other.id})
+        manager = new_test_user(self.env, "parking-manager", groups="school_erp_sync.group_sync_manager")
+        self.send("enrollments", ENROLLMENT)
+        with self.assertRaises(UserError):
+            self.parked().with_user(manager).source_id = theirs
