@@ -1,6 +1,7 @@
 from . import ir_http
 from . import school_batch_mixin
 from . import school_sync_mixin
+from . import school_sync_record_mixin
 from . import school_person_mixin
 from . import school_tag
 from . import school_student

@@ -9,6 +9,7 @@ class SchoolSyncBinding(models.Model):
     """What a source calls a record: (source, entity, externalId) ↔ (model, record id), and what it last said of it."""
 
     _name = "school.sync.binding"
+    _inherit = ["school.sync.record.mixin"]
     _description = "Sync Binding"
     _order = "id desc"
     _rec_name = "external_id"
@@ -20,8 +21,7 @@ class SchoolSyncBinding(models.Model):
     company_id = fields.Many2one("res.company", string="School", required=True, index=True, readonly=True)
     entity = fields.Char(required=True, readonly=True)
     external_id = fields.Char("External ID", required=True, readonly=True, index="trigram")
-    res_model = fields.Char("Model", required=True, readonly=True)
-    res_id = fields.Many2oneReference("Record ID", model_field="res_model", readonly=True)
+    res_model = fields.Char(required=True)
     version = fields.Integer(default=1, readonly=True, help="Rises by one with each change that the source sent.")
     digest = fields.Char(readonly=True, groups="school_erp_sync.group_sync_manager")
     document = fields.Json(
@@ -32,7 +32,6 @@ class SchoolSyncBinding(models.Model):
     )
     source_updated_at = fields.Datetime("Changed at Source", readonly=True)
     deleted_at = fields.Datetime("Deleted by Source", readonly=True)
-    res_name = fields.Char("Record", compute="_compute_res_name")
 
     _identity = models.UniqueIndex("(source_id, entity, external_id)", "This external ID is bound already.")
     _record_index = models.Index("(res_model, res_id)")
@@ -42,24 +41,6 @@ class SchoolSyncBinding(models.Model):
     def _compute_document_text(self):
         for binding in self:
             binding.document_text = json.dumps(binding.document, indent=2, ensure_ascii=False)
-
-    @api.depends("res_model", "res_id")
-    def _compute_res_name(self):
-        for res_model, bindings in self.grouped("res_model").items():
-            records = self.env[res_model].browse(bindings.mapped("res_id")).exists() if res_model in self.env else ()
-            names = {record.id: record.display_name for record in records}
-            for binding in bindings:
-                binding.res_name = names.get(binding.res_id) or self.env._("(deleted)")
-
-    def action_open_record(self):
-        """:return: the action that opens the record that is bound"""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "view_mode": "form",
-        }
 
     @api.model
     def _document_text(self, document: Mapping[str, Any]) -> str:

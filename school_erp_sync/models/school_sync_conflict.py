@@ -13,6 +13,7 @@ class SchoolSyncConflict(models.Model):
     """A record that was changed in Odoo and by its source: settled by a rule, or waiting for somebody to decide."""
 
     _name = "school.sync.conflict"
+    _inherit = ["school.sync.record.mixin"]
     _description = "Sync Conflict"
     _order = "id desc"
     _rec_name = "external_id"
@@ -28,9 +29,7 @@ class SchoolSyncConflict(models.Model):
     binding_id = fields.Many2one("school.sync.binding", readonly=True, index=True, ondelete="cascade")
     entity = fields.Char("Kind of Record", required=True, readonly=True)
     external_id = fields.Char("External ID", required=True, readonly=True, index="btree")
-    res_model = fields.Char("Model", required=True, readonly=True)
-    res_id = fields.Many2oneReference("Record ID", model_field="res_model", readonly=True)
-    res_name = fields.Char("Record", compute="_compute_res_name")
+    res_model = fields.Char(required=True)
     state = fields.Selection(
         [
             ("open", "To Decide"),
@@ -51,14 +50,6 @@ class SchoolSyncConflict(models.Model):
 
     _open_index = models.UniqueIndex("(binding_id) WHERE state = 'open'")
     _expiry_index = models.Index("(create_date) WHERE state != 'open'")
-
-    @api.depends("res_model", "res_id")
-    def _compute_res_name(self):
-        for res_model, found in self.grouped("res_model").items():
-            records = self.env[res_model].browse(found.mapped("res_id")).exists() if res_model in self.env else ()
-            names = {record.id: record.display_name for record in records}
-            for conflict in found:
-                conflict.res_name = names.get(conflict.res_id) or self.env._("(deleted)")
 
     @api.depends("line_ids.path")
     def _compute_summary(self):
@@ -122,16 +113,6 @@ class SchoolSyncConflict(models.Model):
                 ),
             )
         return self._notify("success", self.env._("Decided."))
-
-    def action_open_record(self):
-        """:return: the action that opens the record in question"""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "view_mode": "form",
-        }
 
     def _choose_all(self, side: str) -> None:
         self.check_access("write")

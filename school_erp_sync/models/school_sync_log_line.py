@@ -13,6 +13,7 @@ class SchoolSyncLogLine(models.Model):
     """What became of one document of an exchange."""
 
     _name = "school.sync.log.line"
+    _inherit = ["school.sync.record.mixin"]
     _description = "Sync Log Line"
     _order = "log_id desc, position"
     _rec_name = "external_id"
@@ -41,8 +42,6 @@ class SchoolSyncLogLine(models.Model):
         required=True,
         readonly=True,
     )
-    res_model = fields.Char("Model", readonly=True)
-    res_id = fields.Many2oneReference("Record ID", model_field="res_model", readonly=True)
     message = fields.Text(readonly=True)
     document = fields.Text(readonly=True, groups="school_erp_sync.group_sync_manager")
 
@@ -111,13 +110,3 @@ class SchoolSyncLogLine(models.Model):
                 (at := written.get((line.source_id.id, line.entity, line.external_id))) and at > line.create_date
             )
         )
-
-    def action_open_record(self):
-        """:return: the action that opens the record that the document became"""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "view_mode": "form",
-        }
