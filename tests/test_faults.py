@@ -210,10 +210,11 @@ class Saboteur:
             """
         )
         kind, when = ("CONSTRAINT TRIGGER", "DEFERRABLE INITIALLY DEFERRED") if at_commit else ("TRIGGER", "")
+        # What is raced for is made, not changed.
+        events = "INSERT" if sqlstate == "23505" else "INSERT OR UPDATE"
         for table in on:
             self._change(
-                f"CREATE {kind} sabotage AFTER INSERT OR UPDATE ON {table} {when}"
-                " FOR EACH ROW EXECUTE FUNCTION sabotage()"
+                f"CREATE {kind} sabotage AFTER {events} ON {table} {when} FOR EACH ROW EXECUTE FUNCTION sabotage()"
             )
 
     def _change(self, statement):
