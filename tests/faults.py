@@ -261,6 +261,9 @@ class Sender:
             return None, "timed out"
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
             return None, "connection broken"
+        if len(response.content) != int(response.headers.get("Content-Length", -1)):
+            # The server died between the head of its answer and the body; requests does not mind.
+            return None, "connection broken"
         try:
             check_envelope(response)
         except (AssertionError, KeyError, ValueError) as exc:
