@@ -385,10 +385,10 @@ def workers(lab):
 def memory(lab):
     """The private memory of the worker after 1,000 batches, against that after the first 100.
 
-    A batch is 20 parents that are new, 20 that changed and 60 that did not.
+    A batch is 10 parents that are new, 10 that changed and 30 that did not.
     """
     site, batches = lab.site("school"), lab.amount(1000, 40)
-    new, changing, same = (lab.amount(usual, 2) for usual in (20, 20, 60))
+    new, changing, same = (lab.amount(usual, 2) for usual in (10, 10, 30))
     known, to_change = _known_parents(site.api, same), _known_parents(site.api, changing)
     after = []
     for number in range(1, batches + 1):
