@@ -305,7 +305,7 @@ def employees(lab):
     A round is ten requests to each.
     """
     page, small, large = lab.amount(500, 5), _small(lab), _large(lab)
-    pages = 200
+    pages = lab.amount(200, 5)
     cursor = "employees?limit=%d" % page
     path = cursor
     progress(f"turning to page {pages}")
@@ -314,7 +314,7 @@ def employees(lab):
     assert len(large.api.get(path)["items"]) == page
 
     def get(site, path):
-        return _one_by_one(site.api.get, lambda: [path] * 10)
+        return _one_by_one(site.api.get, lambda: [path] * lab.amount(10, 2))
 
     race = Race(lab.rounds, ours=get(large, path), small=get(small, cursor))
     yield race.check_cost("GET /api/employees, page of 500", "page 1 of 1,000", "ours", "small", 1.1)
@@ -385,10 +385,10 @@ def workers(lab):
 def memory(lab):
     """The private memory of the worker after 1,000 batches, against that after the first 100.
 
-    A batch is 20 parents that are new, 20 that changed and 60 that did not.
+    A batch is 10 parents that are new, 10 that changed and 30 that did not.
     """
-    site, batches = lab.site("school"), lab.amount(1000, 40)
-    new, changing, same = (lab.amount(usual, 2) for usual in (20, 20, 60))
+    site, batches = lab.site("school"), lab.amount(1000, 20)
+    new, changing, same = (lab.amount(usual, 2) for usual in (10, 10, 30))
     known, to_change = _known_parents(site.api, same), _known_parents(site.api, changing)
     after = []
     for number in range(1, batches + 1):

@@ -76,23 +76,27 @@ def as_table(checks: list[Check]) -> str:
     return "\n".join(lines)
 
 
+def report(options: argparse.Namespace, about: dict[str, str], checks: list[Check], seconds: int) -> None:
+    if options.json:
+        rows = [{**asdict(check), "reached": check.reached} for check in checks]
+        figures = {**about, "scale": options.scale, "rounds": options.rounds, "seconds": seconds, "rows": rows}
+        options.json.write_text(json.dumps(figures, indent=2))
+    print(as_table(checks))
+    print(f"\n{', '.join(f'{name} {value}' for name, value in about.items())}; scale {options.scale}; {seconds} s")
+
+
 def main() -> int:
     options = read_options()
     started, checks = time.monotonic(), []
     with contextlib.ExitStack() as stack:
         lab = Lab(stack, options.scale, options.rounds, options.workers)
-        for number, name in enumerate(options.only, 1):
-            print(f"{name} ({number} of {len(options.only)})", file=sys.stderr, flush=True)
-            checks += ROWS[name](lab)
-        about = machine(lab)
-    seconds = round(time.monotonic() - started)
-    if options.json:
-        rows = [{**asdict(check), "reached": check.reached} for check in checks]
-        options.json.write_text(
-            json.dumps({**about, "scale": options.scale, "seconds": seconds, "rows": rows}, indent=2)
-        )
-    print(as_table(checks))
-    print(f"\n{', '.join(f'{name} {value}' for name, value in about.items())}; scale {options.scale}; {seconds} s")
+        try:
+            for number, name in enumerate(options.only, 1):
+                print(f"{name} ({number} of {len(options.only)})", file=sys.stderr, flush=True)
+                checks += ROWS[name](lab)
+        finally:
+            # What was measured until it was interrupted is worth having.
+            report(options, machine(lab), checks, round(time.monotonic() - started))
     return 0
 
 

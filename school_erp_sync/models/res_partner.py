@@ -1,6 +1,6 @@
 from collections import Counter, defaultdict
 
-from odoo import api, models
+from odoo import api, fields, models
 
 from .school_batch_mixin import BATCH
 
@@ -10,6 +10,14 @@ _RANKS = "school_waiting_ranks"
 class ResPartner(models.Model):
     _name = "res.partner"
     _inherit = ["school.batch.mixin", "res.partner"]
+
+    # From a contact to its roles leads a field: a batch that writes contacts need not search for the roles of each.
+    school_parent_ids = fields.One2many(
+        "school.parent", "partner_id", string="Roles as Guardian", groups="school_erp_sync.group_sync_reader"
+    )
+    school_student_ids = fields.One2many(
+        "school.student", "partner_id", string="Roles as Student", groups="school_erp_sync.group_sync_reader"
+    )
 
     @api.model
     def _school_create(self, vals_list):

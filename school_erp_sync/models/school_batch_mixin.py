@@ -33,14 +33,14 @@ class SchoolBatchMixin(models.AbstractModel):
             defaults = [super(SchoolBatchMixin, self)._add_missing_default_values(values) for _time in range(2)]
             # What differs between two times, such as an access token, is asked for each record.
             own = [name for name, value in defaults[0].items() if value != defaults[1][name]]
-            known[shape] = {name: defaults[0][name] for name in defaults[0].keys() - values.keys() - set(own)}, own
-        shared, own = known[shape]
+            shared = {name: defaults[0][name] for name in defaults[0].keys() - values.keys() - set(own)}
+            known[shape] = shared, own, [field for field in self._fields.values() if field.type == "properties"]
+        shared, own, properties = known[shape]
         if own:
             values = {**self.default_get(own), **values}
         values = {**shared, **values}
-        for name, field in self._fields.items():
-            if field.type == "properties":
-                values[name] = field._add_default_values(self.env, values)
+        for field in properties:
+            values[field.name] = field._add_default_values(self.env, values)
         return values
 
     def _add_precomputed_values(self, vals_list):
