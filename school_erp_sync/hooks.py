@@ -1,5 +1,7 @@
 """What has to be in place before there is a database."""
 
+import psycopg2
+
 from odoo import http
 
 from .controllers.dispatcher import SchoolSyncDispatcher
@@ -7,23 +9,39 @@ from .controllers.problem import Problem
 
 
 def post_load():
-    """Answer for the API when the database cannot be reached.
+    """Answer for the API when the database cannot be reached, or is lost before it is known which route is asked for.
 
-    Odoo then serves a request as if there were no database at all: with a page that says 404, on which a sender gives
-    up. No hook of Odoo's is reached on that way, hence the patch.
+    Odoo then serves a request as if there were no database at all, or as a page: with 404 or 500 in HTML, on which a
+    sender gives up. No hook of Odoo's is reached on that way, hence the patches.
     """
-    serve_nodb = http.Request._serve_nodb
+    serve_db, serve_nodb = http.Request._serve_db, http.Request._serve_nodb
+
+    def _serve_db(self):
+        try:
+            return serve_db(self)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            # Once our own dispatcher serves, it answers for such errors, too.
+            if not _is_api(self) or isinstance(self.dispatcher, SchoolSyncDispatcher):
+                raise
+            return _unavailable(self)
 
     def _serve_nodb(self):
-        path = self.httprequest.path
-        if path != "/api" and not path.startswith("/api/"):
-            return serve_nodb(self)
-        away = Problem(
-            503,
-            "unavailable",
-            "The database cannot be reached at the moment. Send it again.",
-            headers={"Retry-After": "2"},
-        )
-        return SchoolSyncDispatcher(self).handle_error(away)
+        return _unavailable(self) if _is_api(self) else serve_nodb(self)
 
+    http.Request._serve_db = _serve_db
     http.Request._serve_nodb = _serve_nodb
+
+
+def _is_api(request) -> bool:
+    path = request.httprequest.path
+    return path == "/api" or path.startswith("/api/")
+
+
+def _unavailable(request):
+    away = Problem(
+        503,
+        "unavailable",
+        "The database cannot be reached at the moment. Send it again.",
+        headers={"Retry-After": "2"},
+    )
+    return SchoolSyncDispatcher(request).handle_error(away)
