@@ -62,12 +62,13 @@ ROUTES = {
     "status": lambda client, there: client.post(
         "teacher/status", {"externalId": unique(), "version": 1, "status": "success"}
     ),
+    "parked": lambda client, there: client.get("sync/parked"),
     "nothing": lambda client, there: client.get("nothing"),
     "put": lambda client, there: client.request("PUT", "/api/parents", json={}),
 }
 REFUSED = dict.fromkeys(ROUTES, 401)
 FORBIDDEN = dict.fromkeys(ROUTES, 403)
-READS = {"list": 200, "employees": 200, "employee": 404, "nothing": 404}
+READS = {"list": 200, "parked": 200, "employees": 200, "employee": 404, "nothing": 404}
 WRITES = {"post": 201, "batch": 200, "keyed": 201, "bundle": 200, "status": 200, "put": 405}
 # What is there is the writer's; every other source knows nothing of it.
 STRANGER = {**READS, **WRITES, "read": 404, "delete": 404}

@@ -193,9 +193,9 @@ class SchoolSyncDispatcher(Dispatcher):
         if not uid:
             raise Problem(401, "unauthorized", "The API key is unknown, expired or revoked.", headers=challenge)
         self.key = key
-        # sudo: which source a user speaks for is asked before anything is known of the user's rights.
-        wanted = ["company_id", "rate_limit", "rate_burst"]
-        source = env["school.sync.source"].sudo().search_fetch([("user_id", "=", uid)], wanted, limit=1)
+        # sudo: which source a user speaks for is asked before anything is known of the user's rights. Its settings come
+        # along in the same query.
+        source = env["school.sync.source"].sudo().search_fetch([("user_id", "=", uid)], limit=1)
         if not source:
             raise Problem(403, "no-source", "The user of this API key is not the API user of an active sync source.")
         self.request.update_env(user=uid, context={"allowed_company_ids": source.company_id.ids}, su=False)

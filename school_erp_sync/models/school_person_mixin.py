@@ -62,17 +62,18 @@ class SchoolPersonMixin(models.AbstractModel):
     @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_values(source, items)
-        region = source.company_id.country_code or None
         for item in items:
-            self._sync_check_phones(item, region)
+            self._sync_check_phones(source, item)
         return items
 
     @api.model
-    def _sync_check_phones(self, item: Item, region: str | None) -> None:
+    def _sync_check_phones(self, source, item: Item) -> None:
         for path in self._sync_phone_paths:
             number = value_at(item.decision.document, path) if path in item.paths else None
             if not number:
                 continue
+            # Only a number without the code of its country needs that of the school.
+            region = None if number.startswith("+") else source.company_id.country_code or None
             try:
                 possible = phonenumbers.is_possible_number(phonenumbers.parse(number, region))
             except phonenumbers.NumberParseException:
