@@ -19,8 +19,8 @@ def post_load():
     def _serve_db(self):
         try:
             return serve_db(self)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
-            # Once our own dispatcher serves, it answers for such errors, too.
+        except psycopg2.Error:
+            # Before our own dispatcher serves, which answers for itself, nothing but the connection can be at fault.
             if not _is_api(self) or isinstance(self.dispatcher, SchoolSyncDispatcher):
                 raise
             return _unavailable(self)

@@ -23,6 +23,10 @@ MEDIA_TYPE = "application/problem+json"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
+# Not the fault of what was sent: sent again, it may go through.
+_BUSY = (ConcurrencyError, LockError, psycopg2.OperationalError, psycopg2.InterfaceError)
+
+
 class Problem(HTTPException):
     """Why a request is not served, in words for whoever sent it.
 
@@ -91,7 +95,8 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
             return Problem(403, "forbidden", "The user of this API key may not do this; ask an Odoo administrator.")
         case MissingError():
             return Problem(404, "not-found", "The record does not exist any more.")
-        case ConcurrencyError() | LockError() | psycopg2.OperationalError() | psycopg2.InterfaceError():
+        case _ if isinstance(exc, _BUSY) or type(exc) is psycopg2.DatabaseError:
+            # The bare class is what psycopg2 raises where a connection ends under a statement.
             _logger.warning("request %s gave up: %s", request_id, type(exc).__qualname__)
             exc.loglevel = logging.DEBUG
             return Problem(

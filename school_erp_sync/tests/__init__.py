@@ -20,6 +20,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_parking,
     test_periods,
     test_plan,
+    test_problem,
     test_source,
     test_status,
 )
