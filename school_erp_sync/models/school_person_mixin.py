@@ -6,7 +6,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, email_normalize
 
-from ..sync.item import Item
+from ..sync.item import Item, Reference
 from ..sync.merge import value_at
 
 
@@ -20,6 +20,9 @@ class SchoolPersonMixin(models.AbstractModel):
     #: where a document says the person's name, and its phone numbers
     _sync_name_path: str
     _sync_phone_paths: tuple[str, ...] = ()
+    #: where a document names the people at the other end of its links, and the field of a link that is this end
+    _sync_link_path: str
+    _sync_link_side: str
 
     company_id = fields.Many2one(
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
@@ -58,6 +61,23 @@ class SchoolPersonMixin(models.AbstractModel):
     # ------------------------------------------------------------------
     # From documents to records
     # ------------------------------------------------------------------
+
+    @api.model
+    def _sync_paths(self):
+        return (*super()._sync_paths(), self._sync_link_path)
+
+    @api.model
+    def _sync_references(self, document):
+        yield from super()._sync_references(document)
+        # Both ends of a link call the other end as its entity is called.
+        for index, link in enumerate(document.get(self._sync_link_path) or ()):
+            yield Reference(self._sync_link_path, link["externalId"], f"/{self._sync_link_path}/{index}")
+
+    @api.model
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
+        self.env["school.parent.link"]._sync_replace(source, self._sync_link_side, self._sync_link_path, items)
+        return items
 
     @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
@@ -206,11 +226,36 @@ class SchoolPersonMixin(models.AbstractModel):
     # ------------------------------------------------------------------
 
     def _sync_untouched(self, path, said, now, arrived):
+        if path == self._sync_link_path:
+            return self.env["school.parent.link"]._sync_untouched(said, now, arrived)
         field = self._fields.get(self._sync_fields.get(path))
         if field and field.inherited and self._is_staff(self.partner_id):
             # Such a contact keeps what it has, whatever is said of it.
             return True
         return super()._sync_untouched(path, said, now, arrived)
+
+    def _sync_done(self, path, arrived, now, said):
+        if path == self._sync_link_path:
+            return self.env["school.parent.link"]._sync_done(arrived, now, said)
+        return super()._sync_done(path, arrived, now, said)
+
+    def _sync_spelled_out(self, path, value):
+        if path == self._sync_link_path:
+            return self.env["school.parent.link"]._sync_spelled_out(value)
+        return super()._sync_spelled_out(path, value)
+
+    def _sync_to_json(self, source, paths=None):
+        result = super()._sync_to_json(source, paths)
+        if paths is None or self._sync_link_path in paths:
+            links = self.env["school.parent.link"]._sync_by_side(source, self._sync_link_side, self)
+            for record, current in zip(self, result, strict=True):
+                current[self._sync_link_path] = links[record.id]
+        return result
+
+    def _sync_holds(self, path, said, now):
+        if path == self._sync_link_path:
+            return self.env["school.parent.link"]._sync_same(said, now)
+        return super()._sync_holds(path, said, now)
 
     def _sync_written_at(self):
         return max(

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Command
 
 from ..contract.student import StudentDocument
-from ..sync.item import Item, Reference
+from ..sync.item import Item
 from ..sync.merge import value_at
 
 GENDERS = {"m": "male", "male": "male", "boy": "male", "f": "female", "female": "female", "girl": "female"}
@@ -26,7 +26,9 @@ class SchoolStudent(models.Model):
     _sync_document = StudentDocument
     _sync_after = ("parents",)
     _sync_raced = True
-    _sync_loose_paths = ("parents",)
+    _sync_link_path = "parents"
+    _sync_link_side = "student_id"
+    _sync_loose_paths = (_sync_link_path,)
     _sync_name_path = "fullName"
     _sync_phone_paths = ("emergency.phone",)
     _sync_fields = {
@@ -142,15 +144,6 @@ class SchoolStudent(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_paths(self):
-        return (*super()._sync_paths(), "parents")
-
-    @api.model
-    def _sync_references(self, document):
-        for index, link in enumerate(document.get("parents") or ()):
-            yield Reference("parents", link["externalId"], f"/parents/{index}")
-
-    @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_values(source, items)
         self._sync_place_values(source, items)
@@ -216,12 +209,6 @@ class SchoolStudent(models.Model):
                 result[key if model == "res.country" else (place.country_id.id, key)] = place.id
         return result
 
-    @api.model
-    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
-        items = super()._sync_applied(source, items)
-        self.env["school.parent.link"]._sync_replace(source, "student_id", "parents", items)
-        return items
-
     # ------------------------------------------------------------------
     # From records to documents
     # ------------------------------------------------------------------
@@ -231,15 +218,9 @@ class SchoolStudent(models.Model):
         for student, current in zip(self, result, strict=True):
             if "address.state" in current:
                 current["address.state"] = current["address.state"] or student.state_text or None
-        if paths is None or "parents" in paths:
-            links = self.env["school.parent.link"]._sync_by_side(source, "student_id", self)
-            for student, current in zip(self, result, strict=True):
-                current["parents"] = links[student.id]
         return result
 
     def _sync_holds(self, path, said, now):
-        if path == "parents":
-            return self.env["school.parent.link"]._sync_same(said, now)
         if path == "gender":
             return GENDERS.get(said.casefold(), "other") == self.gender
         if path in _PLACE_PATHS:
@@ -251,18 +232,3 @@ class SchoolStudent(models.Model):
                 (english.name or "").casefold(),
             }
         return super()._sync_holds(path, said, now)
-
-    def _sync_untouched(self, path, said, now, arrived):
-        if path == "parents":
-            return self.env["school.parent.link"]._sync_untouched(said, now, arrived)
-        return super()._sync_untouched(path, said, now, arrived)
-
-    def _sync_done(self, path, arrived, now, said):
-        if path == "parents":
-            return self.env["school.parent.link"]._sync_done(arrived, now, said)
-        return super()._sync_done(path, arrived, now, said)
-
-    def _sync_spelled_out(self, path, value):
-        if path == "parents":
-            return self.env["school.parent.link"]._sync_spelled_out(value)
-        return super()._sync_spelled_out(path, value)
