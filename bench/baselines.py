@@ -109,4 +109,5 @@ def serve(env, address):
             try:
                 connection.send((globals()[name](env, *arguments), None))
             except Exception:
+                # Whatever it is, it is the other process that tells of it.
                 connection.send((None, traceback.format_exc()))

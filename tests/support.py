@@ -328,10 +328,10 @@ class Tables:
         with ThreadPoolExecutor(1) as pool:
             yield pool.submit(function, *arguments, **options)
 
-    def wait_for_a_lock(self, *, or_else=lambda: False, seconds=20):
-        """Until some transaction waits for another one, or ``or_else`` is true."""
+    def wait_for_a_lock(self, waiting=1, *, or_else=lambda: False, seconds=20):
+        """Until as many transactions as are to be ``waiting`` wait for another one, or ``or_else`` is true."""
         for _ in range(seconds * 20):
-            if or_else() or self.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            if or_else() or self.one("SELECT count(*) FROM pg_locks WHERE NOT granted") >= waiting:
                 return
             time.sleep(0.05)
         raise AssertionError("nobody waits for a lock")

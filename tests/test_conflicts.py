@@ -1,7 +1,9 @@
 """The same record changed in Odoo and by the source: nothing is lost, and somebody wins."""
 
+from datetime import timedelta, timezone
+
 import pytest
-from support import ok, parent, pointers, problem
+from support import ok, parent, pointers, problem, student
 from test_concurrency import at_once, statuses
 
 
@@ -109,3 +111,48 @@ def test_two_who_decide_and_a_document_at_the_same_moment(asking, admin, changed
     held = asking.api.read("parents", changed["externalId"])
     assert held["phone"] in ("+91 1111111111", "+91 2222222222") and held["name"] == "New"
     assert open_conflicts(admin, asking) == []
+
+
+def stamp(moment):
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("waited", [False, True], ids=["sent late", "applied late"])
+def test_newest_is_measured_against_what_people_changed(admin, tables, waited):
+    """What arrived in between, late as itself, has written the record too; nobody in Odoo did."""
+    api = admin.new_source(conflict_policy="newest").api
+    document = parent(phone="+91 1000000000")
+    record_id = ok(api.post("parents", document), 201)["id"]
+    admin.write("school.parent", record_id, phone="+91 1111111111")
+    (edited,) = tables.one(
+        "SELECT ARRAY[greatest(r.write_date, c.write_date)] FROM school_parent r "
+        "JOIN res_partner c ON c.id = r.partner_id WHERE r.id = %s",
+        record_id,
+    )
+    edited = edited.replace(tzinfo=timezone.utc)
+    pupil = student()
+    earlier = {**document, "phone": "+91 3333333333", "updatedAt": stamp(edited - timedelta(microseconds=1))}
+    later = {**document, "phone": "+91 2222222222", "updatedAt": stamp(edited + timedelta(microseconds=2))}
+    if waited:
+        ok(api.post("parents", {**later, "students": [pupil["externalId"]]}), 202)
+        ok(api.post("students", pupil), 201)
+    else:
+        name = {**document, "name": "Asha Rao-Iyer", "updatedAt": stamp(edited + timedelta(microseconds=1))}
+        del name["phone"]
+        ok(api.post("parents", name))
+        ok(api.post("parents", later))
+
+    assert api.read("parents", document["externalId"])["phone"] == "+91 2222222222"
+    assert ok(api.post("parents", earlier), 409)["type"].endswith("stale")
+
+
+def test_newest_without_a_time_is_as_new_as_its_arrival(admin):
+    """What has waited arrived when it was sent, not when it could be applied."""
+    api = admin.new_source(conflict_policy="newest").api
+    document, pupil = parent(phone="+91 1000000000"), student()
+    record_id = ok(api.post("parents", document), 201)["id"]
+    ok(api.post("parents", {**document, "phone": "+91 2222222222", "students": [pupil["externalId"]]}), 202)
+    admin.write("school.parent", record_id, phone="+91 1111111111")
+    ok(api.post("students", pupil), 201)
+
+    assert api.read("parents", document["externalId"])["phone"] == "+91 1111111111"

@@ -213,3 +213,30 @@ def test_the_ends_of_a_circle_at_the_same_moment(fresh, _round):
     assert statuses(responses) == [201, 202]
     assert fresh.api.listed("sync/parked", limit=1000) == []
     assert fresh.api.read("students", pupil["externalId"])["parents"] == [{"externalId": guardian["externalId"]}]
+
+
+@pytest.mark.parametrize("size", [4, 6])
+def test_opposite_members_of_a_circle_at_the_same_moment(fresh, tables, size):
+    """Neither of the last two sees the other, and neither waits for the other itself."""
+    ids = [unique("CIRCLE") for _ in range(size)]
+    circle = [
+        ("students", student(externalId=own, parents=[after]))
+        if place % 2
+        else ("parents", parent(externalId=own, students=[after]))
+        for place, (own, after) in enumerate(zip(ids, ids[1:] + ids[:1], strict=True))
+    ]
+    last = [circle[0], circle[size // 2]]
+    for one in circle:
+        if one not in last:
+            ok(fresh.api.post(*one), 202)
+
+    # Both have begun, and looked around, before either can go on.
+    rival = tables.hold("LOCK TABLE school_sync_parked IN SHARE MODE")
+    with tables.meanwhile(fresh.api.post, *last[0]) as one, tables.meanwhile(fresh.api.post, *last[1]) as other:
+        tables.wait_for_a_lock(2)
+        rival.close()
+
+    assert statuses([one.result(), other.result()]) == [201, 202]
+    assert fresh.api.listed("sync/parked", limit=1000) == []
+    for entity, document in circle:
+        assert ok(fresh.api.get(entity, document["externalId"]))["active"]

@@ -16,6 +16,7 @@ from odoo.http import Response
 from ..contract.base import read
 from ..contract.employee import TeacherStatus
 from ..models.school_sync_idempotency_key import KeptAnswer
+from ..sync import employees
 from ..sync.plan import Action
 from .problem import HEADERS, Problem
 
@@ -140,7 +141,7 @@ def named_by(source, entity: str, payload: Any) -> str | None:
     if not isinstance(payload, dict):
         return None
     name = source._sync_entities().get(entity)
-    if not name and entity != "employees":
+    if not name and entity != employees.ENTITY:
         return None
     document = read(source.env[name]._sync_document if name else TeacherStatus, payload).document
     return document.get("externalId") or payload.get("externalId")

@@ -9,7 +9,7 @@ from odoo.http import request
 from odoo.modules import Manifest
 
 from ..contract.base import FieldError, pointer
-from ..sync import engine, outbound
+from ..sync import employees, engine, outbound
 from ..sync.item import Item, Report, Status
 from . import preconditions
 from .problem import Problem, json_response
@@ -26,7 +26,7 @@ _STATUS_CODES = {
 }
 _COLLECTION_METHODS = "GET, HEAD, POST, OPTIONS"
 _OWN_PATHS = {
-    "employees": "GET, HEAD, OPTIONS",
+    employees.ENTITY: "GET, HEAD, OPTIONS",
     "health": "GET, HEAD, OPTIONS",
     "sync": "POST, OPTIONS",
     "sync/parked": "GET, HEAD, OPTIONS",
@@ -157,7 +157,7 @@ class SchoolSyncController(http.Controller):
             raise _not_allowed(own)
         entities = source._sync_entities()
         if entity not in entities:
-            names = ", ".join(sorted({*entities, "employees"}))
+            names = ", ".join(sorted({*entities, employees.ENTITY}))
             raise Problem(404, "not-found", f"There is no such path. Entities are: {names}.")
         if "\0" in external_id:
             raise _unknown(entity, external_id)

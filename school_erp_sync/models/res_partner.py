@@ -38,6 +38,7 @@ class ResPartner(models.Model):
         if not self.env.context.get(BATCH):
             return super()._increase_rank(field, n)
         # The first invoice of a customer writes on the contact; those of a batch are written together.
+        # sudo: as in Odoo, where whoever posts an invoice makes its customer one.
         first = self.sudo().filtered(lambda partner: not partner[field])
         super(ResPartner, self - first)._increase_rank(field, n)
         waiting = self.env.cr.cache.setdefault(_RANKS, Counter())

@@ -4,6 +4,7 @@ from odoo.tools import SQL
 from ..contract.roster_assignment import ROSTER_EVENTS, RosterAssignmentDocument
 from ..contract.words import meanings
 from ..sync.item import Item
+from .notification import notify
 
 _REQUESTED, _COMPLETED = ROSTER_EVENTS
 _MATCHED_FIELDS = frozenset({"student_id", "course_id", "date_start", "date_end", "state", "active"})
@@ -81,15 +82,7 @@ class SchoolRosterAssignment(models.Model):
             if waiting
             else self.env._("Class, section and roll number are set.")
         )
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "warning" if waiting else "success",
-                "message": message,
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
+        return notify("warning" if waiting else "success", message)
 
     # ------------------------------------------------------------------
     # Putting assignments on enrollments

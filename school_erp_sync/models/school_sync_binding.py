@@ -31,6 +31,9 @@ class SchoolSyncBinding(models.Model):
         "Document", compute="_compute_document_text", groups="school_erp_sync.group_sync_manager"
     )
     source_updated_at = fields.Datetime("Changed at Source", readonly=True)
+    changed_in_odoo_at = fields.Datetime(
+        readonly=True, help="The last change in Odoo that is known to lie before the last document."
+    )
     deleted_at = fields.Datetime("Deleted by Source", readonly=True)
 
     _identity = models.UniqueIndex("(source_id, entity, external_id)", "This external ID is bound already.")

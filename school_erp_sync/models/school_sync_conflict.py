@@ -7,6 +7,7 @@ from odoo.fields import Domain
 from ..sync import conflicts, engine
 from ..sync.item import Item, Status
 from ..sync.merge import overlay, said_paths
+from .notification import notify
 
 
 class SchoolSyncConflict(models.Model):
@@ -105,14 +106,14 @@ class SchoolSyncConflict(models.Model):
             if not conflict._decide():
                 again |= conflict
         if again:
-            return self._notify(
+            return notify(
                 "warning",
                 self.env._(
                     "In Odoo, %s was changed once more meanwhile. Look at both sides again.",
                     ", ".join(again.mapped("display_name")),
                 ),
             )
-        return self._notify("success", self.env._("Decided."))
+        return notify("success", self.env._("Decided."))
 
     def _choose_all(self, side: str) -> None:
         self.check_access("write")
@@ -139,17 +140,6 @@ class SchoolSyncConflict(models.Model):
             }
         )
         return True
-
-    def _notify(self, kind: str, message: str) -> dict:
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": kind,
-                "message": message,
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
 
     # ------------------------------------------------------------------
     # For the engine

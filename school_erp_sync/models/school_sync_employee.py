@@ -417,7 +417,10 @@ def _explain(item: Item, outcome: Outcome, progress: Progress) -> None:
         detail = f"version {version} was never given out; the newest is {progress.version}"
         item.errors.append(FieldError("/version", "unknown_version", detail))
     elif outcome is Outcome.STALE and version < progress.version:
-        detail = f"version {version} was changed since; the newest is {progress.version}: get it and report on that"
+        detail = (
+            f"the employee was changed in Odoo after version {version}; version {progress.version} is the newest: "
+            "get it and report on that"
+        )
         item.errors.append(FieldError("/version", "stale_version", detail))
     elif outcome is Outcome.STALE:
         detail = f"syncedAt lies before {progress.said_at.isoformat()}, the time of an answer that is held already"

@@ -3,6 +3,8 @@ from collections.abc import Iterable
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..sync import employees
+
 
 class SchoolSyncFailure(models.Model):
     """A record that fails, in the way that its incident names, until it goes through."""
@@ -22,9 +24,10 @@ class SchoolSyncFailure(models.Model):
 
     @api.depends("external_id", "incident_id.entity")
     def _compute_name(self):
-        employees = self.filtered(lambda failure: failure.incident_id.entity == "employees")
+        of_employees = self.filtered(lambda failure: failure.incident_id.entity == employees.ENTITY)
         # sudo: whoever is told that an employee was refused is told who it is.
-        rows = self.env["school.sync.employee"].sudo().search([("external_id", "in", employees.mapped("external_id"))])
+        external_ids = of_employees.mapped("external_id")
+        rows = self.env["school.sync.employee"].sudo().search([("external_id", "in", external_ids)])
         names = {row.external_id: row.name for row in rows}
         for failure in self:
             failure.name = names.get(failure.external_id) or failure.external_id or self.env._("(the whole request)")

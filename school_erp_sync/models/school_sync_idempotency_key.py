@@ -5,6 +5,7 @@ import psycopg2.errors
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..sync import employees
 from ..sync.engine import ClaimLost
 
 # How many expired keys one transaction of the cron takes: a few hundred milliseconds of work.
@@ -101,7 +102,7 @@ class SchoolSyncIdempotencyKey(models.Model):
         """How far ``source`` has got with the record it calls ``external_id``, and what waits to be applied to it; None
         where it is not known.
         """
-        if entity == "employees":
+        if entity == employees.ENTITY:
             query = "SELECT version || ' ' || state FROM school_sync_employee WHERE source_id = %s AND external_id = %s"
             parameters = (source.id, external_id)
         else:

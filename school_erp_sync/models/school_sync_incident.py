@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..sync import employees
 from ..sync.item import Item, Report, Status
 
 ACTIVITY_TYPE = "mail.mail_activity_data_warning"
@@ -218,7 +219,7 @@ class SchoolSyncIncident(models.Model):
         """:return: the action that shows the employees, or the documents, that fail"""
         self.ensure_one()
         ids = self.failure_ids.mapped("external_id")
-        if self.entity == "employees":
+        if self.entity == employees.ENTITY:
             action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.hr_employee_sync_action")
             action["domain"] = [("school_sync_uid", "in", ids)]
             action["context"] = {"active_test": False}

@@ -4,6 +4,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..sync import engine
+from .notification import notify
 
 # What came back to the sender, and is kept with its document.
 _REFUSED = ("failed", "conflict", "rolledBack")
@@ -75,21 +76,16 @@ class SchoolSyncLogLine(models.Model):
             report = engine.run(as_api_user, entity, [json.loads(line.document) for line in of_entity])
             as_api_user._log_internal("log/send-again", report)
             applied += report.went_through
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success" if applied == len(lines) and not overtaken else "warning",
-                "message": self.env._(
-                    "%(applied)s went through, %(refused)s did not, %(overtaken)s left out because something newer has "
-                    "been applied since. The top of the log tells more.",
-                    applied=applied,
-                    refused=len(lines) - applied,
-                    overtaken=len(overtaken),
-                ),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
+        return notify(
+            "success" if applied == len(lines) and not overtaken else "warning",
+            self.env._(
+                "%(applied)s went through, %(refused)s did not, %(overtaken)s left out because something newer has "
+                "been applied since. The top of the log tells more.",
+                applied=applied,
+                refused=len(lines) - applied,
+                overtaken=len(overtaken),
+            ),
+        )
 
     def _overtaken(self):
         """Those of these lines after which something else was applied to the same record."""

@@ -8,6 +8,7 @@ from odoo.fields import Command, Domain
 from ..contract.base import read
 from ..sync import engine
 from ..sync.item import Status, Waiting
+from .notification import notify
 
 # How many documents the cron looks at before it commits and goes on.
 CRON_BATCH = 500
@@ -108,26 +109,22 @@ class SchoolSyncParked(models.Model):
                     counts[item.status] += 1
         applied = sum(counts[status] for status in (Status.CREATED, Status.UPDATED, Status.UNCHANGED))
         waiting = counts[Status.PARKED]
-        next_action = {"type": "ir.actions.client", "tag": "soft_reload"}
+        next_action = None
         if len(self) == 1 and not self.exists():
             # What is applied does not wait any more: its form would be reloaded in vain.
             next_action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_parked_action")
             next_action["target"] = "main"
         others = sum(counts.values()) - applied - waiting
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "warning" if others or waiting else "success",
-                "message": self.env._(
-                    "%(applied)s applied, %(waiting)s still waiting, %(others)s not applied; the sync log tells why.",
-                    applied=applied,
-                    waiting=waiting,
-                    others=others,
-                ),
-                "next": next_action,
-            },
-        }
+        return notify(
+            "warning" if others or waiting else "success",
+            self.env._(
+                "%(applied)s applied, %(waiting)s still waiting, %(others)s not applied; the sync log tells why.",
+                applied=applied,
+                waiting=waiting,
+                others=others,
+            ),
+            next_action,
+        )
 
     def action_open_log(self):
         """:return: the action that shows what happened to this document so far"""
@@ -233,5 +230,7 @@ class SchoolSyncParked(models.Model):
         ]
 
     def _waiting(self) -> Waiting:
-        moment = self.source_updated_at
-        return Waiting(self.id, self.document, moment and moment.replace(tzinfo=timezone.utc))
+        updated_at, since = (
+            moment and moment.replace(tzinfo=timezone.utc) for moment in (self.source_updated_at, self.create_date)
+        )
+        return Waiting(self.id, self.document, updated_at, since)

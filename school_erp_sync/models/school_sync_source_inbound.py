@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Iterable
 
 from odoo import fields, models
 
@@ -65,11 +66,12 @@ class SchoolSyncSource(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_conflict_action")
         return {**action, "domain": [("source_id", "in", self.ids)]}
 
-    def _conflict_policy(self, entity: str, path: str) -> str:
-        """Who wins at ``path`` of documents of ``entity``: the rule for the part, for the entity, for all."""
-        # sudo: a rule of the source, read on behalf of its API user, who must not change it.
+    def _conflict_policies(self, entity: str, paths: Iterable[str]) -> dict[str, str]:
+        """Who wins, by each of ``paths`` of documents of ``entity``: the rule for the part, for the entity, for all."""
+        # sudo: rules of the source, read on behalf of its API user, who must not change them.
         rules = {policy.scope: policy.policy for policy in self.sudo().policy_ids}
-        return rules.get(f"{entity}/{path}") or rules.get(entity) or self.sudo().conflict_policy
+        otherwise = rules.get(entity) or self.sudo().conflict_policy
+        return {path: rules.get(f"{entity}/{path}", otherwise) for path in paths}
 
     def _as_api_user(self):
         """This source with the rights of its own user: what it asked for is done as it would have been then."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 import psycopg2.errors
 
@@ -38,7 +39,7 @@ def find_pending(source, entity: str, external_ids: list[str]) -> dict[str, Pend
     return {external_id: Pending(*rest, frozenset(paths)) for external_id, *rest, paths in rows}
 
 
-def resolve(source, model, items: list[Item], choices: Mapping[str, Clash] | None = None) -> None:
+def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, str]] | None = None) -> None:
     """Take what Odoo has changed meanwhile into account: drop from each item's ``paths`` what is not to be written.
 
     :param choices: what somebody has decided, for the parts that still are as they were then: path -> (what Odoo held,
@@ -51,10 +52,13 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, Clash] | Non
     ]
     if not planned:
         return
-    paths = set().union(*(item.paths for item in planned)) - model._sync_merged_paths
+    asked = set().union(*(item.paths for item in planned)) - model._sync_merged_paths
     records = model.browse([item.res_id for item in planned])
+    policies = source._conflict_policies(model._sync_entity, asked)
     blank = None
-    for item, record, held in zip(planned, records, records._sync_to_json(source, paths), strict=True):
+    for item, record, held in zip(planned, records, records._sync_to_json(source, asked), strict=True):
+        if NEWEST in policies.values():
+            _note_change(item, record)
         base = item.binding.document
         paths = item.paths - model._sync_merged_paths
         result = merge(base, held, item.decision.document, paths, record._sync_untouched, record._sync_done)
@@ -65,7 +69,7 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, Clash] | Non
             of_odoo = {clash.path for clash in clashes if is_empty(clash.base) and blank.get(clash.path) == clash.ours}
             clashes = [clash for clash in clashes if clash.path not in of_odoo]
             result.theirs.update(of_odoo)
-        item.clashes = [(clash, _winner(source, item, record, clash, choices or {})) for clash in clashes]
+        item.clashes = [(clash, _winner(item, clash, policies[clash.path], choices or {})) for clash in clashes]
         item.paths = (
             item.paths & model._sync_merged_paths
             | result.theirs
@@ -77,20 +81,27 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, Clash] | Non
             _keep_ours(item)
 
 
-def _winner(source, item: Item, record, clash: Clash, choices) -> str | None:
+def _note_change(item: Item, record) -> None:
+    """Note when somebody last changed ``record`` in Odoo: what we wrote there ourselves since is no such change."""
+    written_at = record._sync_written_at()
+    if written_at > item.binding.written_at:
+        item.changed_at = written_at
+
+
+def _winner(item: Item, clash: Clash, policy: str, choices) -> str | None:
     """The side that wins ``clash``; None where somebody has to decide."""
     if clash.path in choices:
         seen, winner = choices[clash.path]
         if seen == clash.ours:
             item.decided.add(clash.path)
             return winner
-    policy = source._conflict_policy(record._sync_entity, clash.path)
     if policy == ASK:
         return None
     if policy == NEWEST:
-        sent = parse_time(item.document.get("updatedAt"))
+        sent = parse_time(item.document.get("updatedAt")) or (item.waiting and item.healing and item.waiting.since)
+        changed_at = item.changed_at or item.binding.changed_at or item.binding.written_at
         # Without a time of its own, a document is as new as its arrival.
-        return SOURCE if not sent or _naive(sent) >= record._sync_written_at() else ODOO
+        return SOURCE if not sent or _naive(sent) >= changed_at else ODOO
     return policy
 
 

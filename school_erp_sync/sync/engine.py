@@ -132,7 +132,7 @@ def restore(source, entity: str, external_id: str, values: Mapping[str, Any]) ->
         raise UserError(model.env._("The source has deleted this record. Restore it first."))
     item.res_id = binding.res_id
     item.decision = Decision(Action.UPDATE, overlay(binding.document, document), binding.digest, binding.updated_at)
-    item.said = binding.document
+    item.said, item.changed_at = binding.document, source.env.cr.now()
     _resolve_references(source, model, [item], parking_allowed=False)
     _prepare(source, model, [item])
     _apply(source, model, [item])
@@ -337,7 +337,8 @@ def find_bindings(source, entity: str, identities: Sequence[tuple[str, str | Non
             """
             SELECT b.external_id, b.id, b.res_id, b.version, b.digest, b.source_updated_at AT TIME ZONE 'UTC',
                    b.deleted_at IS NOT NULL,
-                   CASE WHEN b.digest = asked.digest AND b.deleted_at IS NULL THEN NULL ELSE b.document END
+                   CASE WHEN b.digest = asked.digest AND b.deleted_at IS NULL THEN NULL ELSE b.document END,
+                   b.write_date, b.changed_in_odoo_at
               FROM unnest(%(external_ids)s::varchar[], %(digests)s::varchar[]) AS asked(external_id, digest)
               JOIN school_sync_binding b
                 ON b.source_id = %(source_id)s AND b.entity = %(entity)s AND b.external_id = asked.external_id
@@ -488,7 +489,7 @@ def _claim(source, model, items: list[Item], postponed: Sequence[Item] = ()) -> 
         raise ClaimLost("somebody else applies the same documents") from exc
     for item in items:
         if binding_id := inserted.get((model._sync_entity, item.external_id)):
-            item.binding = Binding(binding_id, None, 0, None, None, False, None)
+            item.binding = Binding(binding_id)
             item.claimed = True
 
 
@@ -608,10 +609,11 @@ def _store_bindings(source, items: list[Item]) -> None:
             UPDATE school_sync_binding b
                SET res_id = new.res_id, version = new.version, digest = new.digest, document = new.document::jsonb,
                    source_updated_at = new.updated_at AT TIME ZONE 'UTC', deleted_at = NULL,
+                   changed_in_odoo_at = COALESCE(new.changed_at, b.changed_in_odoo_at),
                    write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
               FROM unnest(%(ids)s::int[], %(res_ids)s::int[], %(versions)s::int[], %(digests)s::varchar[],
-                          %(documents)s::text[], %(times)s::timestamptz[])
-                   AS new(id, res_id, version, digest, document, updated_at)
+                          %(documents)s::text[], %(times)s::timestamptz[], %(changes)s::timestamp[])
+                   AS new(id, res_id, version, digest, document, updated_at, changed_at)
              WHERE b.id = new.id
          RETURNING b.id
             """,
@@ -624,6 +626,7 @@ def _store_bindings(source, items: list[Item]) -> None:
                 model._document_text(item.decision.document if item.said is None else item.said) for item in applied
             ],
             times=[item.decision.updated_at for item in applied],
+            changes=[item.changed_at for item in applied],
         ),
     )
     model.invalidate_model(flush=False)

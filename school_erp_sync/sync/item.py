@@ -59,12 +59,14 @@ class Binding:
     """The row of ``school.sync.binding`` that an item works on."""
 
     id: int
-    res_id: int | None
-    version: int
-    digest: str | None
-    updated_at: Any
-    deleted: bool
-    document: dict[str, Any] | None
+    res_id: int | None = None
+    version: int = 0
+    digest: str | None = None
+    updated_at: Any = None
+    deleted: bool = False
+    document: dict[str, Any] | None = None
+    written_at: Any = None
+    changed_at: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Waiting:
     id: int
     document: dict[str, Any]
     updated_at: Any
+    since: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class Item:
     clashes: list[tuple[Clash, str | None]] = field(default_factory=list)
     decided: set[str] = field(default_factory=set)
     said: dict[str, Any] | None = None
+    changed_at: Any = None
     claimed: bool = False
     paths: set[str] = field(default_factory=set)
     values: dict[str, Any] = field(default_factory=dict)

@@ -19,7 +19,7 @@ def find(source, entity: str, external_ids: list[str]) -> dict[str, Waiting]:
         source.env,
         SQL(
             """
-            SELECT external_id, id, document, source_updated_at AT TIME ZONE 'UTC'
+            SELECT external_id, id, document, source_updated_at AT TIME ZONE 'UTC', create_date AT TIME ZONE 'UTC'
               FROM school_sync_parked
              WHERE source_id = %s AND entity = %s AND external_id = ANY(%s)
             """,
@@ -53,8 +53,9 @@ def keep(source, entity: str, items: list[Item]) -> None:
                 ON CONFLICT (source_id, entity, external_id) DO UPDATE
                SET state = 'waiting', message = NULL, document = EXCLUDED.document,
                    source_updated_at = EXCLUDED.source_updated_at, expires_at = EXCLUDED.expires_at,
+                   create_date = EXCLUDED.create_date,
                    write_uid = EXCLUDED.write_uid, write_date = EXCLUDED.write_date
-         RETURNING p.external_id, p.id
+         RETURNING p.external_id, p.id, p.create_date AT TIME ZONE 'UTC'
             """,
             source_id=source.id,
             company_id=source.company_id.id,
@@ -66,12 +67,12 @@ def keep(source, entity: str, items: list[Item]) -> None:
             times=[item.decision.updated_at for item in parked],
         ),
     )
-    ids = dict(rows)
+    kept = {external_id: rest for external_id, *rest in rows}
     for item in parked:
-        item.waiting = Waiting(ids[item.external_id], item.document, item.decision.updated_at)
-    query(
-        env, SQL("DELETE FROM school_sync_parked_reference WHERE parked_id = ANY(%s) RETURNING id", list(ids.values()))
-    )
+        parked_id, since = kept[item.external_id]
+        item.waiting = Waiting(parked_id, item.document, item.decision.updated_at, since)
+    ids = [item.waiting.id for item in parked]
+    query(env, SQL("DELETE FROM school_sync_parked_reference WHERE parked_id = ANY(%s) RETURNING id", ids))
     missing = [(item.waiting.id, reference) for item in parked for reference in item.missing]
     query(
         env,
@@ -154,7 +155,8 @@ def due(source, arrived: Iterable[tuple[str, str]]) -> tuple[dict[str, list[Item
                               AND NOT EXISTS (SELECT FROM school_sync_binding b
                                                WHERE b.source_id = r.source_id AND b.entity = r.entity
                                                  AND b.external_id = r.external_id AND b.res_id IS NOT NULL)),
-                   p.entity, p.external_id, p.id, p.document, p.source_updated_at AT TIME ZONE 'UTC'
+                   p.entity, p.external_id, p.id, p.document, p.source_updated_at AT TIME ZONE 'UTC',
+                   p.create_date AT TIME ZONE 'UTC'
               FROM school_sync_parked p
              WHERE p.state = 'waiting'
                AND p.id IN (SELECT r.parked_id
@@ -208,9 +210,10 @@ def cut_circles(source, ids: Iterable[int]) -> dict[str, list[Item]]:
     """
     nodes = {}
     unresolved = defaultdict(list)
-    for entity, external_id, parked_id, document, updated_at, other, other_id, pointer in _reach(source, list(ids)):
-        nodes[entity, external_id] = Waiting(parked_id, document, updated_at)
+    for entity, external_id, *waiting, other, other_id, pointer in _reach(source, list(ids)):
+        nodes[entity, external_id] = Waiting(*waiting)
         unresolved[entity, external_id].append(((other, other_id), pointer))
+    _touch(source, {other for found in unresolved.values() for other, _pointer in found} - nodes.keys())
     # Whoever waits, at whatever distance, for something that has not even been sent, goes on waiting.
     stuck, found = set(), True
     while found:
@@ -236,6 +239,31 @@ def cut_circles(source, ids: Iterable[int]) -> dict[str, list[Item]]:
     return {}
 
 
+def _touch(source, missing: Iterable[tuple[str, str]]) -> None:
+    """Change the bindings, without a record yet, of what is ``missing`` (entity, externalId) at the end of a chain.
+
+    Somebody else may be parking just that at this moment, and so be closing a circle, unseen from here as what is here
+    is from there. He works on the same row: PostgreSQL ends one of the two, and it is run again.
+    """
+    missing = sorted(missing)
+    if missing:
+        query(
+            source.env,
+            SQL(
+                """
+                UPDATE school_sync_binding b
+                   SET version = b.version
+                  FROM unnest(%s::varchar[], %s::varchar[]) AS asked(entity, external_id)
+                 WHERE b.source_id = %s AND b.entity = asked.entity AND b.external_id = asked.external_id
+             RETURNING b.id
+                """,
+                [entity for entity, _external_id in missing],
+                [external_id for _entity, external_id in missing],
+                source.id,
+            ),
+        )
+
+
 def _reach(source, ids: list[int]) -> list[tuple[Any, ...]]:
     """The references without a record of the waiting documents ``ids``, of what they wait for, and so on."""
     return query(
@@ -252,7 +280,7 @@ def _reach(source, ids: list[int]) -> list[tuple[Any, ...]]:
                                            AND p.external_id = r.external_id AND p.state = 'waiting'
             )
             SELECT p.entity, p.external_id, p.id, p.document, p.source_updated_at AT TIME ZONE 'UTC',
-                   r.entity, r.external_id, r.pointer
+                   p.create_date AT TIME ZONE 'UTC', r.entity, r.external_id, r.pointer
               FROM reach
               JOIN school_sync_parked p ON p.id = reach.id
               JOIN school_sync_parked_reference r ON r.parked_id = p.id
