@@ -190,3 +190,49 @@ def test_archived_contact_is_not_taken(admin, by, contact, email):
     taken, _warnings, _response = send(admin, by["email"], parent(email=email))
 
     assert taken != there
+
+
+@pytest.mark.parametrize(
+    ("rule", "document", "expected"),
+    [
+        ("source", {}, "sent"),
+        ("odoo", {}, "held"),
+        ("ask", {}, "held"),
+        ("newest", {"updatedAt": "2020-01-01T00:00:00Z"}, "held"),
+        ("newest", {"updatedAt": "2099-01-01T00:00:00Z"}, "sent"),
+        ("newest", {}, "sent"),
+    ],
+)
+def test_what_the_contact_holds_is_a_side_of_its_own(admin, contact, email, rule, document, expected):
+    """Who wins is the source's rule; the other value is kept, and put in with a click."""
+    source = admin.new_source(match_rule="email", conflict_policy=rule)
+    phones = {"held": "+91 1111111111", "sent": "+91 2222222222"}
+    there = contact(email=email, phone=phones["held"], function="Farmer")
+    document = parent(email=email, phone=phones["sent"], **document)
+    taken, warnings, _response = send(admin, source, document)
+
+    def held():
+        return admin.read_one("res.partner", there, "phone", "function", "name")
+
+    assert taken == there
+    assert (held()["phone"], held()["function"], held()["name"]) == (phones[expected], "Farmer", "Asha Rao")
+    assert "/phone is not what was there already" in warnings
+    assert ok(source.api.post("parents", document))["status"] == "unchanged"
+    (conflict,) = admin.read(
+        "school.sync.conflict", [("external_id", "=", document["externalId"])], ["summary", "state"]
+    )
+    assert (conflict["summary"], conflict["state"]) == ("phone", "settled")
+    admin.call("school.sync.conflict", "action_restore_all", [conflict["id"]])
+    assert held()["phone"] == phones["held" if expected == "sent" else "sent"]
+
+
+def test_in_a_batch_each_finds_its_own_contact(admin, contact):
+    source = admin.new_source(match_rule="email", conflict_policy="odoo")
+    emails = [f"{unique('asha').lower()}@example.com" for _ in range(4)]
+    there = [contact(email=email, phone="+91 1111111111") for email in emails]
+    documents = [parent(email=email, phone="+91 2222222222") for email in emails]
+    body = ok(source.api.post("parents", [*documents, parent(name="")]), 207)
+
+    assert [item["status"] for item in body["items"]] == ["created"] * 4 + ["failed"]
+    assert [contact_of(admin, item) for item in body["items"][:4]] == there
+    assert {row["phone"] for row in admin.read("res.partner", [("id", "in", there)], ["phone"])} == {"+91 1111111111"}

@@ -104,7 +104,6 @@ class SchoolPersonMixin(models.AbstractModel):
 
     @api.model
     def _sync_create(self, source, items: list[Item]):
-        self._sync_match(source, items)
         self._sync_write_contacts({item.values["partner_id"]: item for item in items if "partner_id" in item.values})
         newcomers = [item for item in items if "partner_id" not in item.values]
         contacts = self.env["res.partner"]._school_create(
@@ -194,6 +193,10 @@ class SchoolPersonMixin(models.AbstractModel):
                 key_items[0].warn(f"took over contact {contacts[0].id}, which was there already")
 
     @api.model
+    def _sync_found_paths(self):
+        return {path for path, name in self._sync_fields.items() if self._fields[name].inherited}
+
+    @api.model
     def _sync_match_key(self, source, item: Item) -> tuple | None:
         if source.match_rule == "reference":
             return (item.external_id,)
@@ -229,7 +232,7 @@ class SchoolPersonMixin(models.AbstractModel):
         if path == self._sync_link_path:
             return self.env["school.parent.link"]._sync_untouched(said, now, arrived)
         field = self._fields.get(self._sync_fields.get(path))
-        if field and field.inherited and self._is_staff(self.partner_id):
+        if field and field.inherited and self._is_staff(self.partner_id._origin):
             # Such a contact keeps what it has, whatever is said of it.
             return True
         return super()._sync_untouched(path, said, now, arrived)
@@ -258,9 +261,9 @@ class SchoolPersonMixin(models.AbstractModel):
         return super()._sync_holds(path, said, now)
 
     def _sync_written_at(self):
-        return max(
-            self.mapped("write_date") + self.partner_id.mapped("write_date") + self.link_ids.mapped("write_date")
-        )
+        written = self.mapped("write_date") + self.partner_id.mapped("write_date") + self.link_ids.mapped("write_date")
+        # Of a role that is to be made, only the contact is there.
+        return max(filter(None, written))
 
     @api.model
     def _sync_changed_since(self, since) -> Domain:

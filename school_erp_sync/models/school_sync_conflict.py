@@ -153,7 +153,7 @@ class SchoolSyncConflict(models.Model):
         for item in items:
             is_open = item.status is Status.CONFLICT
             found = [(clash, winner) for clash, winner in item.clashes if is_open or clash.path not in item.decided]
-            if not found or item.status not in (Status.UPDATED, Status.CONFLICT):
+            if not found or item.status not in conflicts.RECORDED:
                 continue
             if is_open and item.pending:
                 conflict = known[item.pending.id]

@@ -81,6 +81,15 @@ class SchoolSyncMixin(models.AbstractModel):
                 yield Reference(entity, external_id, "/" + path.replace(".", "/"))
 
     @api.model
+    def _sync_match(self, source, items: list[Item]) -> None:
+        """Find what is there already of the records that ``items`` are to make: ``values`` that point to it."""
+
+    @api.model
+    def _sync_found_paths(self) -> set[str]:
+        """The parts of a document that :meth:`_sync_match` may find a record to hold already."""
+        return set()
+
+    @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
         """Turn the changed ``paths`` of each item's document into field ``values``, or into ``errors``.
 

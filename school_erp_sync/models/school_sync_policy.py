@@ -26,6 +26,11 @@ class SchoolSyncPolicy(models.Model):
 
     _scope_unique = models.Constraint("UNIQUE (source_id, scope)", "There is a rule for this already.")
 
+    def write(self, vals):
+        # A rule of access looks at the row as it was, and would let it move to a source of another school.
+        self.env["school.sync.source"].browse(vals.get("source_id")).check_access("write")
+        return super().write(vals)
+
     @api.model
     def _get_scopes(self):
         """Every entity, and every part of its documents that is compared by itself."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cache
 from typing import Any
 
 import psycopg2.errors
@@ -10,12 +11,14 @@ import psycopg2.errors
 from odoo.exceptions import ConcurrencyError
 from odoo.tools import SQL
 
-from .item import Item, Pending, Status
+from .item import Item, Pending, Status, open_items
 from .merge import Clash, is_empty, merge, overlay, put, said_paths, without
 from .plan import Action, parse_time
 from .sql import query
 
 SOURCE, ODOO, NEWEST, ASK = "source", "odoo", "newest", "ask"
+# An item that ends so has clashes to remember.
+RECORDED = frozenset({Status.CREATED, Status.UPDATED, Status.CONFLICT})
 
 
 def find_pending(source, entity: str, external_ids: list[str]) -> dict[str, Pending]:
@@ -40,51 +43,57 @@ def find_pending(source, entity: str, external_ids: list[str]) -> dict[str, Pend
 
 
 def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, str]] | None = None) -> None:
-    """Take what Odoo has changed meanwhile into account: drop from each item's ``paths`` what is not to be written.
+    """Take what Odoo holds into account: drop from each item's ``paths`` what is not to be written.
+
+    Of a record that was there before its first document, nothing was said before: all that it holds is Odoo's.
 
     :param choices: what somebody has decided, for the parts that still are as they were then: path -> (what Odoo held,
         the side that won)
     """
-    planned = [
+    known = [
         item
-        for item in items
-        if item.status is None and item.decision.action is Action.UPDATE and item.paths - model._sync_merged_paths
+        for item in open_items(items)
+        if item.decision.action is Action.UPDATE and item.paths - model._sync_merged_paths
     ]
-    if not planned:
+    found = [item for item in open_items(items) if item.decision.action is Action.CREATE and item.values]
+    records = dict(zip(known, model.browse([item.res_id for item in known]), strict=True))
+    records.update((item, model.new(item.values)) for item in found)
+    if not records:
         return
-    asked = set().union(*(item.paths for item in planned)) - model._sync_merged_paths
-    records = model.browse([item.res_id for item in planned])
-    policies = source._conflict_policies(model._sync_entity, asked)
-    blank = None
-    for item, record, held in zip(planned, records, records._sync_to_json(source, asked), strict=True):
+    asked = {item: item.paths - model._sync_merged_paths for item in known}
+    asked.update((item, item.paths & model._sync_found_paths()) for item in found)
+    every_path = set().union(*asked.values())
+    policies = source._conflict_policies(model._sync_entity, every_path)
+    defaults = cache(lambda: model._sync_defaults(source))
+    held = model.concat(*records.values())._sync_to_json(source, every_path)
+    for (item, record), ours in zip(records.items(), held, strict=True):
         if NEWEST in policies.values():
             _note_change(item, record)
-        base = item.binding.document
-        paths = item.paths - model._sync_merged_paths
-        result = merge(base, held, item.decision.document, paths, record._sync_untouched, record._sync_done)
-        clashes = result.clashes
-        if any(is_empty(clash.base) for clash in clashes):
-            # What Odoo fills in by itself is nobody's change.
-            blank = model._sync_defaults(source) if blank is None else blank
-            of_odoo = {clash.path for clash in clashes if is_empty(clash.base) and blank.get(clash.path) == clash.ours}
-            clashes = [clash for clash in clashes if clash.path not in of_odoo]
-            result.theirs.update(of_odoo)
+        clashes = _merge(item, record, ours, asked[item], defaults)
         item.clashes = [(clash, _winner(item, clash, policies[clash.path], choices or {})) for clash in clashes]
-        item.paths = (
-            item.paths & model._sync_merged_paths
-            | result.theirs
-            | {clash.path for clash, winner in item.clashes if winner == SOURCE}
-        )
+        item.paths |= {clash.path for clash, winner in item.clashes if winner == SOURCE}
         if any(winner is None for _clash, winner in item.clashes):
             _ask(item)
         else:
             _keep_ours(item)
 
 
+def _merge(item: Item, record, ours: dict[str, Any], paths: set[str], defaults) -> list[Clash]:
+    """Leave of ``paths`` in the item's what only the source changed; :return: what both sides did"""
+    base = item.binding.document if item.res_id else {}
+    result = merge(base, ours, item.decision.document, paths, record._sync_untouched, record._sync_done)
+    # What Odoo fills in by itself is nobody's change.
+    of_odoo = {
+        clash.path for clash in result.clashes if is_empty(clash.base) and defaults().get(clash.path) == clash.ours
+    }
+    item.paths = item.paths - paths | result.theirs | of_odoo
+    return [clash for clash in result.clashes if clash.path not in of_odoo]
+
+
 def _note_change(item: Item, record) -> None:
     """Note when somebody last changed ``record`` in Odoo: what we wrote there ourselves since is no such change."""
     written_at = record._sync_written_at()
-    if written_at > item.binding.written_at:
+    if not item.res_id or written_at > item.binding.written_at:
         item.changed_at = written_at
 
 
@@ -96,7 +105,8 @@ def _winner(item: Item, clash: Clash, policy: str, choices) -> str | None:
             item.decided.add(clash.path)
             return winner
     if policy == ASK:
-        return None
+        # Before its first document is applied, a record has no place where a conflict could wait.
+        return None if item.res_id else ODOO
     if policy == NEWEST:
         sent = parse_time(item.document.get("updatedAt")) or (item.waiting and item.healing and item.waiting.since)
         changed_at = item.changed_at or item.binding.changed_at or item.binding.written_at
@@ -130,9 +140,10 @@ def _keep_ours(item: Item) -> None:
         for clash in kept:
             put(patch, clash.path, clash.ours)
         item.decision = replace(item.decision, document=overlay(item.said, patch))
+    why = "was changed in Odoo as well" if item.res_id else "is not what was there already"
     for clash, winner in item.clashes:
         side = "Odoo's value was kept" if winner == ODOO else "the value sent has replaced Odoo's"
-        item.warn(f"/{clash.path.replace('.', '/')} was changed in Odoo as well; {side}, as the source's rule says")
+        item.warn(f"/{clash.path.replace('.', '/')} {why}; {side}, as the source's rule says")
 
 
 def record(source, model, items: list[Item]) -> None:
@@ -143,7 +154,7 @@ def record(source, model, items: list[Item]) -> None:
     """
     # sudo: what both sides said is for managers, not for the API user, to read and to decide.
     conflicts = source.env["school.sync.conflict"].sudo()
-    if any(item.clashes and item.status in (Status.UPDATED, Status.CONFLICT) for item in items):
+    if any(item.clashes and item.status in RECORDED for item in items):
         try:
             conflicts._record(source, model._name, items)
         except psycopg2.errors.UniqueViolation as exc:

@@ -143,6 +143,7 @@ def archive(source, entity: str, external_id: str) -> Item | None:
     """Archive the record that ``external_id`` names: what DELETE means for records that others refer to.
 
     :return: the item, archived or unchanged (it was archived before), or None where nothing is known by that id
+    :raises odoo.exceptions.UserError: where Odoo refuses it
     """
     model = _model(source, entity)
     binding = find_bindings(source, entity, [(external_id, None)]).get(external_id)
@@ -159,7 +160,11 @@ def archive(source, entity: str, external_id: str) -> Item | None:
         item.status = Status.ARCHIVED if waiting else Status.UNCHANGED
         return item
     _claim(source, model, [item])
-    record.action_archive()
+    try:
+        with model.env.cr.savepoint():
+            record.action_archive()
+    except psycopg2.errors.IntegrityError as exc:
+        raise UserError(_broken_rule(model, exc)) from exc
     item.version += 1
     query(
         source.env,
@@ -188,6 +193,7 @@ def _decide(source, model, items: list[Item], *, parking_allowed: bool = True, c
     _look_up(source, model, items)
     _plan(model, items)
     _resolve_references(source, model, items, parking_allowed=parking_allowed)
+    model._sync_match(source, [item for item in open_items(items) if item.decision.action is Action.CREATE])
     conflicts.resolve(source, model, items, choices)
     _prepare(source, model, items)
 
@@ -543,9 +549,7 @@ def _apply_isolating(source, model, items: list[Item]) -> None:
     except UserError as exc:
         error = "", "refused", f"Odoo refuses this record: {exc}"
     except psycopg2.errors.IntegrityError as exc:
-        if isinstance(exc, psycopg2.errors.UniqueViolation) and _is_raced(model.env, exc.diag.table_name):
-            raise ConcurrencyError("somebody else applies the same documents") from exc
-        error = "", "refused", f"Odoo refuses this record: {model._sql_error_to_message(exc)}"
+        error = "", "refused", f"Odoo refuses this record: {_broken_rule(model, exc)}"
     else:
         return
     for item, res_id, values, warnings in before:
@@ -559,13 +563,16 @@ def _apply_isolating(source, model, items: list[Item]) -> None:
     _apply_isolating(source, model, items[middle:])
 
 
-def _is_raced(env, table: str) -> bool:
-    """Whether a unique violation on ``table`` means that somebody else did the same work a moment ago.
+def _broken_rule(model, exc: psycopg2.errors.IntegrityError) -> str:
+    """:return: which rule of the database a document breaks, in words
 
-    On a fresh snapshot it is no longer new. Any other is a rule of the database that the document breaks, today and
-    tomorrow. A model says so with ``_sync_raced``.
+    :raises odoo.exceptions.ConcurrencyError: it breaks none, but somebody else did the same work a moment ago: on a
+        fresh snapshot it is no longer new. A model on whose table that may happen says so with ``_sync_raced``.
     """
-    return any(model._table == table and getattr(model, "_sync_raced", False) for model in env.registry.values())
+    raced = {one._table for one in model.env.registry.values() if getattr(one, "_sync_raced", False)}
+    if isinstance(exc, psycopg2.errors.UniqueViolation) and exc.diag.table_name in raced:
+        raise ConcurrencyError("somebody else applies the same documents") from exc
+    return model._sql_error_to_message(exc)
 
 
 def _apply_together(source, model, items: list[Item]) -> None:

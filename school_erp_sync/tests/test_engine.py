@@ -3,8 +3,9 @@ from unittest.mock import patch
 
 import psycopg2.errors
 
-from odoo.exceptions import ConcurrencyError, ValidationError
+from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 from odoo.tests.common import new_test_user, tagged
+from odoo.tools import mute_logger
 
 from ..sync import engine, outbound
 from .common import FATHER, MOTHER, STUDENT, SyncCase
@@ -338,6 +339,13 @@ class TestArchive(SyncCase):
 
     def test_unknown(self):
         self.assertIsNone(self.archive("students", "nobody"))
+
+    def test_rule_of_the_database_refuses_in_words(self):
+        self.send_ok("students", STUDENT)
+        self.env.cr.execute("ALTER TABLE school_student ADD CONSTRAINT never_archived CHECK (active)")
+        with mute_logger("odoo.sql_db"), self.assertRaises(UserError):
+            self.archive("students", STUDENT["externalId"])
+        self.assertTrue(self.student(STUDENT["externalId"]).active)
 
     def test_deleted_in_odoo_is_made_again(self):
         first = self.send_ok("parents", FATHER).items[0]

@@ -97,6 +97,17 @@ class TestSource(SyncCase):
         source = self.env["school.sync.source"].create({"name": "North", "company_id": other.id})
         self.assertEqual(source.user_id.company_ids, other)
 
+    def test_rule_cannot_be_moved_to_a_source_of_another_school(self):
+        other = self.env["res.company"].create({"name": "Other School"})
+        self.env.user.company_ids = [Command.link(other.id)]
+        foreign = self.env["school.sync.source"].create({"name": "North", "company_id": other.id})
+        manager = new_test_user(self.env, "manages-here", groups="school_erp_sync.group_sync_manager")
+        rule = self.env["school.sync.policy"].create({"source_id": self.source.id, "scope": "parents", "policy": "ask"})
+        with self.assertRaises(AccessError):
+            rule.with_user(manager).source_id = foreign
+        rule.with_user(manager).policy = "odoo"
+        self.assertEqual((rule.source_id.id, rule.policy), (self.source.id, "odoo"))
+
 
 @tagged("post_install", "-at_install")
 class TestLog(SyncCase):
