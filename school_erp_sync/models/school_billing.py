@@ -1,7 +1,10 @@
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from odoo import api, fields, models
 from odoo.fields import Command, Domain
+from odoo.tools import html2plaintext, plaintext2html
 
 from ..contract.billing import BillingDocument
 from ..contract.money import to_decimal, to_json
@@ -21,6 +24,10 @@ _MOVE_FIELDS = {
     "invoiceNumber": ("ref", "payment_reference"),
     "notes": ("narration",),
 }
+_LINE_AMOUNT = ("quantity", "price_unit", "discount")
+# Where a line of the invoice holds what a document says of it, besides the product, which has the code. Two times fifty
+# and once a hundred are the same, but not half of each.
+_LINE_FIELDS = {"label": ("name",), "taxes": ("tax_ids",), **dict.fromkeys(_LINE_AMOUNT, _LINE_AMOUNT)}
 _POSTED = frozenset({"sent", "overdue", "partial", "paid"})
 
 
@@ -60,21 +67,28 @@ class SchoolBilling(models.Model):
     payer_id = fields.Many2one(
         "school.parent",
         string="Paying Guardian",
+        compute="_compute_payer_id",
+        store=True,
+        readonly=False,
         index="btree_not_null",
-        readonly=True,
         ondelete="restrict",
         check_company=True,
-        help="As the source said. Empty, the guardian who pays for the student is billed.",
+        help="As the source said, or as somebody chose on the invoice. Empty, the guardian who pays for the student is "
+        "billed.",
     )
     partner_id = fields.Many2one("res.partner", string="Customer", related="move_id.partner_id", store=True, index=True)
     fee_schedule_id = fields.Many2one(
         "school.fee.schedule", index="btree_not_null", readonly=True, ondelete="restrict", check_company=True
     )
-    invoice_number = fields.Char(readonly=True, help="The number that the source gave.")
-    issue_date = fields.Date(required=True, readonly=True)
-    due_date = fields.Date(required=True, readonly=True)
-    currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
-    notes = fields.Text(readonly=True)
+    invoice_number = fields.Char(
+        compute="_compute_details", store=True, readonly=False, help="The number that the source gave."
+    )
+    issue_date = fields.Date(compute="_compute_details", store=True, readonly=False, required=True)
+    due_date = fields.Date(compute="_compute_details", store=True, readonly=False, required=True)
+    currency_id = fields.Many2one(
+        "res.currency", compute="_compute_details", store=True, readonly=False, required=True, ondelete="restrict"
+    )
+    notes = fields.Text(compute="_compute_details", store=True, readonly=False)
     move_id = fields.Many2one("account.move", string="Invoice", readonly=True, copy=False, index="btree_not_null")
     move_ids = fields.One2many("account.move", "school_billing_id", string="Invoices and Credit Notes", readonly=True)
     invoice_line_ids = fields.One2many(related="move_id.invoice_line_ids", string="Lines")
@@ -95,6 +109,36 @@ class SchoolBilling(models.Model):
     amount_total = fields.Monetary("Total", related="move_id.amount_total", store=True)
     amount_due = fields.Monetary("Due", related="move_id.amount_residual", store=True)
     amount_paid = fields.Monetary("Paid", compute="_compute_amount_paid", store=True)
+
+    @api.depends(
+        "move_id.invoice_date", "move_id.invoice_date_due", "move_id.currency_id", "move_id.ref", "move_id.narration"
+    )
+    def _compute_details(self):
+        """What people change on the invoice is what the billing says, and what its source is told."""
+        for billing in self:
+            move = billing.move_id
+            billing.issue_date = move.invoice_date or billing.issue_date
+            billing.due_date = move.invoice_date_due or billing.due_date
+            billing.currency_id = move.currency_id or billing.currency_id
+            number, notes = billing.invoice_number, billing.notes
+            if move and (move.ref or False) != (number or billing.name):
+                number = move.ref
+            written = html2plaintext(move.narration or "")
+            if move and written.split() != (notes or "").split():
+                notes = written or False
+            billing.invoice_number, billing.notes = number, notes
+
+    @api.depends("move_id.partner_id")
+    def _compute_payer_id(self):
+        """Another guardian, where somebody has addressed the invoice to another guardian."""
+        for billing in self:
+            customer = billing.move_id.partner_id
+            payer = billing.payer_id
+            if customer and customer != billing._get_customer():
+                payer = customer.school_parent_ids.filtered(
+                    lambda parent, company=billing.company_id: parent.company_id == company
+                )[:1]
+            billing.payer_id = payer
 
     @api.depends("move_id.state", "move_id.payment_state")
     def _compute_state(self):
@@ -312,10 +356,10 @@ class SchoolBilling(models.Model):
             billing = self.browse(item.res_id)
             move = billing.move_id
             if move.state == "draft":
-                move.write(billing._prepare_move_changes(item.paths, lines, accounting))
+                move.write(billing._prepare_move_changes(item, lines, accounting))
             elif move.state == "posted" and item.decision.document["status"] != "cancelled":
                 if item.paths.isdisjoint(_MONEY_PATHS):
-                    names = {name for path in item.paths for name in _MOVE_FIELDS.get(path, ())}
+                    names = billing._get_changed_names(item.paths)
                     details = billing._prepare_move_details()
                     move.write({name: value for name, value in details.items() if name in names})
                 else:
@@ -417,18 +461,6 @@ class SchoolBilling(models.Model):
 
     def _prepare_move(self, lines: list[dict], products: dict, taxes: dict, journal) -> dict:
         self.ensure_one()
-        commands = []
-        for line in lines:
-            vals = {
-                "product_id": products[line["code"]].id if line["code"] else False,
-                "name": line["label"] or line["code"] or False,
-                "quantity": float(line["quantity"]),
-                "price_unit": float(line["price_unit"]),
-                "discount": float(line.get("discount") or 0),
-            }
-            if line.get("taxes") is not None:
-                vals["tax_ids"] = [Command.set([taxes[name.casefold()].id for name in line["taxes"]])]
-            commands.append(Command.create(vals))
         return {
             "move_type": "out_invoice",
             "company_id": self.company_id.id,
@@ -437,21 +469,77 @@ class SchoolBilling(models.Model):
             "currency_id": self.currency_id.id,
             "invoice_date": self.issue_date,
             "invoice_payment_term_id": False,
-            "invoice_line_ids": commands,
+            "invoice_line_ids": [Command.create(self._prepare_move_line(line, products, taxes)) for line in lines],
             "school_billing_id": self.id,
             **self._prepare_move_details(),
         }
 
-    def _prepare_move_changes(self, paths: Collection[str], lines: list[dict], accounting: tuple) -> dict:
-        """What changes on the draft invoice where ``paths`` of the document do. The rest may be somebody's work."""
+    @api.model
+    def _prepare_move_line(self, line: dict, products: dict, taxes: dict) -> dict:
+        vals = {
+            "product_id": products[line["code"]].id if line["code"] else False,
+            "name": line["label"] or line["code"] or False,
+            "quantity": float(line["quantity"]),
+            "price_unit": float(line["price_unit"]),
+            "discount": float(line.get("discount") or 0),
+        }
+        if line.get("taxes") is not None:
+            vals["tax_ids"] = [Command.set([taxes[name.casefold()].id for name in line["taxes"]])]
+        return vals
+
+    def _prepare_move_changes(self, item: Item, lines: list[dict], accounting: tuple) -> dict:
+        """What changes on the draft invoice where the document does. The rest may be somebody's work."""
         vals = self._prepare_move(lines, *accounting)
-        names = {name for path in paths for name in _MOVE_FIELDS.get(path, ())}
-        if not {"studentExternalId", "payerExternalId"}.isdisjoint(paths):
+        names = self._get_changed_names(item.paths)
+        if not {"studentExternalId", "payerExternalId"}.isdisjoint(item.paths):
             names.add("partner_id")
-        if "lines" in paths:
+        if "lines" in item.paths:
             names.add("invoice_line_ids")
-            vals["invoice_line_ids"].insert(0, Command.clear())
+            # Where one side has won, or is put back, its lines are taken as they are.
+            settled = item.restored or "lines" in {clash.path for clash, _winner in item.clashes}
+            last = [] if settled else self._sync_prepare_lines(item.binding.document)
+            vals["invoice_line_ids"] = self._prepare_line_changes(lines, last, *accounting[:2])
         return {name: value for name, value in vals.items() if name in names}
+
+    def _prepare_line_changes(self, lines: list[dict], last: list[dict], products: dict, taxes: dict) -> list:
+        """What changes on the lines of the draft invoice, so that they say what ``lines`` say otherwise than ``last``.
+
+        The account, the analytic distribution and whatever else people have entered stays, as do sections and notes.
+        """
+        held = _by_code(
+            (line.product_id.default_code or None, line)
+            for line in self.move_id.invoice_line_ids
+            if line.display_type == "product"
+        )
+        before = _by_code((line["code"], line) for line in last)
+        commands = []
+        for key, line in _by_code((line["code"], line) for line in lines).items():
+            vals = self._prepare_move_line(line, products, taxes)
+            if present := held.pop(key, None):
+                known = before.get(key, {})
+                if known and self._amounts([self._line_to_json(present)]) != self._amounts([_as_sent(known)]):
+                    # Lines of one code in another order than they were sent in: only all of it is right.
+                    known = {}
+                names = {
+                    name
+                    for part, names in _LINE_FIELDS.items()
+                    if line[part] != known.get(part, known)
+                    for name in names
+                }
+                commands.append(
+                    Command.update(present.id, {name: value for name, value in vals.items() if name in names})
+                )
+            else:
+                commands.append(Command.create(vals))
+        return commands + [Command.delete(line.id) for line in held.values()]
+
+    def _get_changed_names(self, paths: Collection[str]) -> set[str]:
+        """The fields of the invoice that say what ``paths`` of a document do, but for the customer and the lines."""
+        names = {name for path in paths for name in _MOVE_FIELDS.get(path, ())}
+        if self.move_id.payment_reference != self.move_id.ref:
+            # Somebody has given the payer a reference of its own to pay with.
+            names.discard("payment_reference")
+        return names
 
     def _prepare_move_details(self) -> dict:
         """What Odoo lets change on an invoice that is posted."""
@@ -459,7 +547,7 @@ class SchoolBilling(models.Model):
             "invoice_date_due": self.due_date,
             "ref": self.invoice_number or self.name,
             "payment_reference": self.invoice_number or self.name,
-            "narration": self.notes or False,
+            "narration": plaintext2html(self.notes) if self.notes else False,
         }
 
     def _get_customer(self):
@@ -636,7 +724,9 @@ class SchoolBilling(models.Model):
                 {
                     "currency": billing.currency_id.name,
                     "status": "overdue" if billing.is_overdue and billing.state == "sent" else billing.state,
-                    "lines": [billing._line_to_json(line) for line in move.invoice_line_ids],
+                    "lines": [
+                        billing._line_to_json(line) for line in move.invoice_line_ids if line.display_type == "product"
+                    ],
                     "total": billing._amount_to_json(billing.amount_total),
                     "amountPaid": billing._amount_to_json(billing.amount_paid),
                     "amountDue": billing._amount_to_json(billing.amount_due),
@@ -656,13 +746,15 @@ class SchoolBilling(models.Model):
         return to_json(to_decimal(self.currency_id.round(amount)))
 
     def _line_to_json(self, line) -> dict:
+        quantity, price, discount = (to_decimal(line[name]) for name in _LINE_AMOUNT)
         return {
             "code": line.product_id.default_code or None,
             "label": line.name,
-            "quantity": to_json(to_decimal(line.quantity)),
-            "unitPrice": to_json(to_decimal(line.price_unit)),
-            "amount": self._amount_to_json(line.price_subtotal),
-            **({"discount": to_json(to_decimal(line.discount))} if line.discount else {}),
+            "quantity": to_json(quantity),
+            "unitPrice": to_json(price),
+            # As it is sent: of prices that include a tax, with it.
+            "amount": self._amount_to_json(float(quantity * price * (100 - discount) / 100)),
+            **({"discount": to_json(discount)} if discount else {}),
             **({"taxes": line.tax_ids.mapped("name")} if line.tax_ids else {}),
         }
 
@@ -683,7 +775,10 @@ class SchoolBilling(models.Model):
 
     def _sync_holds(self, path, said, now):
         if path == "lines":
-            return [self._line_essence(line) for line in said] == [self._line_essence(line) for line in now]
+            held = _by_code((line["code"], line) for line in now)
+            return self._amounts(said) == self._amounts(now) and all(
+                self._says(line, held[key]) for key, line in self._prepare_by_code(said).items()
+            )
         if path == "payments":
             return {payment["externalId"] for payment in said} == {payment["externalId"] for payment in now}
         return super()._sync_holds(path, said, now)
@@ -692,6 +787,21 @@ class SchoolBilling(models.Model):
         if path == "total" and said is None:
             # Odoo counts it from the lines, which are compared themselves.
             return True
+        if path == "lines" and said and now and arrived:
+            before, held, after = (
+                self._prepare_by_code(said),
+                _by_code((line["code"], line) for line in now),
+                self._prepare_by_code(arrived),
+            )
+            # What the source does not change may be somebody's work, and stays.
+            return self._amounts(said) == self._amounts(now) and all(
+                self._says(
+                    {**line, **dict.fromkeys(name for name in ("label", "taxes") if line[name] == after[key][name])},
+                    held[key],
+                )
+                for key, line in before.items()
+                if key in after
+            )
         return super()._sync_untouched(path, said, now, arrived)
 
     def _sync_written_at(self):
@@ -700,10 +810,43 @@ class SchoolBilling(models.Model):
             [super()._sync_written_at(), *invoice.mapped("write_date"), *invoice.invoice_line_ids.mapped("write_date")]
         )
 
+    def _amounts(self, lines: Iterable[dict]) -> Counter:
+        """What the ``lines`` of a document come to, by code: in whatever order, and however it is made up."""
+        result = Counter()
+        for line in lines:
+            quantity = to_decimal(line.get("quantity") or 1)
+            amount = line.get("amount")
+            if amount is None:
+                amount = quantity * to_decimal(line["unitPrice"]) * (100 - to_decimal(line.get("discount") or 0)) / 100
+            result[line["code"], self.currency_id.round(float(amount))] += 1
+        return result
+
     @api.model
-    def _line_essence(self, line: dict) -> tuple:
-        quantity = to_decimal(line.get("quantity") or 1)
-        amount = line.get("amount")
-        if amount is None:
-            amount = quantity * to_decimal(line["unitPrice"]) * (100 - to_decimal(line.get("discount") or 0)) / 100
-        return line["code"], self.currency_id.round(float(amount))
+    def _prepare_by_code(self, lines: list[dict]) -> dict[tuple, dict]:
+        return _by_code((line["code"], line) for line in self._sync_prepare_lines({"lines": lines}))
+
+    @api.model
+    def _says(self, line: dict, held: dict) -> bool:
+        """Whether a line of an invoice, as JSON, has the text and the taxes of ``line``, as far as that has them."""
+        return line["label"] in (None, held["label"] or "") and (
+            line["taxes"] is None
+            or {name.casefold() for name in line["taxes"]} == {name.casefold() for name in held.get("taxes", ())}
+        )
+
+
+def _as_sent(line: dict) -> dict:
+    """A prepared line as a document says it."""
+    return {
+        "code": line["code"],
+        "unitPrice": line["price_unit"],
+        **{key: line[key] for key in ("quantity", "discount")},
+    }
+
+
+def _by_code(lines: Iterable[tuple[str | None, Any]]) -> dict[tuple[str | None, int], Any]:
+    """Lines by their code, and their place among those of the same code."""
+    places, result = Counter(), {}
+    for code, line in lines:
+        result[code, places[code]] = line
+        places[code] += 1
+    return result

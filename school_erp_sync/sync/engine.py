@@ -124,7 +124,7 @@ def restore(source, entity: str, external_id: str, values: Mapping[str, Any]) ->
     document = {"externalId": external_id}
     for path, value in values.items():
         put(document, path, value)
-    item = Item(0, document, external_id, document=document, paths=set(values), healing=True)
+    item = Item(0, document, external_id, document=document, paths=set(values), healing=True, restored=True)
     item.binding = binding = find_bindings(source, entity, [(external_id, None)]).get(external_id)
     if not binding or not model.browse(binding.res_id).exists():
         raise UserError(model.env._("The record does not exist any more."))

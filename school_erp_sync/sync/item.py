@@ -95,8 +95,9 @@ class Item:
     ``values`` are the field values to store; ``paths`` the parts of the document that they come from; ``found`` the
     records it refers to, by (entity, externalId), and ``missing`` those that are not there. ``clashes`` are the parts
     that changed in Odoo as well, each with the side that won, if one has, and ``decided`` those of them that somebody
-    has decided; ``said`` is the document to remember where Odoo won. ``healing`` is a document that has waited and is
-    tried again, and ``cut`` one that is tried without some of its references, and waits for them as a whole.
+    has decided; ``said`` is the document to remember where Odoo won, or where something is ``restored`` in Odoo.
+    ``healing`` is a document that has waited and is tried again, and ``cut`` one that is tried without some of its
+    references, and waits for them as a whole.
     """
 
     index: int
@@ -118,6 +119,7 @@ class Item:
     clashes: list[tuple[Clash, str | None]] = field(default_factory=list)
     decided: set[str] = field(default_factory=set)
     said: dict[str, Any] | None = None
+    restored: bool = False
     changed_at: Any = None
     claimed: bool = False
     paths: set[str] = field(default_factory=set)

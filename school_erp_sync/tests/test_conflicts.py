@@ -478,6 +478,85 @@ class TestWorkInOdoo(ConflictCase, AccountingCase):
         self.conflicts("settled")[:1].line_ids.action_restore()
         self.assertEqual(invoice.invoice_line_ids.mapped("name")[2:], ["By hand"])
 
+    def test_what_people_change_on_the_invoice_itself(self):
+        """Each part of an invoice that a document speaks of: who wins is a matter of the rule, and never of silence."""
+        self.send_ok("parents", MOTHER)
+        edits = (
+            ("dueDate", {"invoice_date_due": "2030-01-01"}, "2025-07-31"),
+            ("issueDate", {"invoice_date": "2025-05-05"}, "2025-06-02"),
+            ("invoiceNumber", {"ref": "OURS-1"}, "PS-2025-0002"),
+            ("notes", {"narration": "<p>Ours</p>"}, "Theirs"),
+            ("payerExternalId", {"partner_id": self.parent(MOTHER["externalId"]).partner_id.id}, FATHER_ID),
+            ("currency", {"currency_id": self.env.ref("base.EUR").id}, "GBP"),
+        )
+        (self.env.ref("base.EUR") + self.env.ref("base.GBP")).active = True
+        for number, (path, edit, theirs) in enumerate(edits):
+            with self.subTest(path):
+                document = self.draft(externalId=f"BIL-{number}")
+                self.policy("odoo")
+                self.send_ok("billings", document)
+                invoice = self._record("billings", f"BIL-{number}").move_id
+                invoice.write(edit)
+                held = self.document("billings", f"BIL-{number}").get(path)
+                self.assertNotEqual(held, document.get(path))
+                report = self.send_ok("billings", {**document, path: theirs})
+                self.assertIn(f"/{path} was changed in Odoo as well", report.items[0].warnings[0])
+                self.assertEqual(self.document("billings", f"BIL-{number}").get(path), held)
+                # What lost is put in with a click.
+                self.conflicts("settled")[:1].line_ids.action_restore()
+                self.assertEqual(self.document("billings", f"BIL-{number}").get(path), theirs)
+        self.assertEqual(invoice.currency_id.name, "GBP")
+
+    def test_what_people_change_on_the_invoice_stays_where_the_source_is_silent(self):
+        self.policy("ask")
+        self.send_ok("billings", {**BILLING, "total": None})
+        billing = self._record("billings", BILLING["externalId"])
+        self.assertTrue(billing.is_overdue)
+        billing.move_id.invoice_date_due = "2099-01-01"
+        billing.move_id.payment_reference = "RF18 5390 0754 7034"
+        self.assertEqual((str(billing.due_date), billing.is_overdue), ("2099-01-01", False))
+        self.send_ok("billings", {**BILLING, "total": None, "notes": "1 < 2\nSecond line", "invoiceNumber": "PS-2"})
+        invoice = billing.move_id
+        self.assertEqual((str(invoice.invoice_date_due), invoice.ref), ("2099-01-01", "PS-2"))
+        self.assertEqual(invoice.payment_reference, "RF18 5390 0754 7034")
+        self.assertEqual(invoice.narration, "<p>1 &lt; 2<br>Second line</p>")
+        self.assertEqual(self.document("billings", BILLING["externalId"])["notes"], "1 < 2\nSecond line")
+        self.assertFalse(self.conflicts())
+
+    def test_work_on_the_lines_of_a_draft_is_not_lost_when_the_source_changes_a_price(self):
+        self.policy("ask")
+        self.send_ok("billings", self.draft())
+        invoice = self.invoice()
+        fee, bus = invoice.invoice_line_ids
+        account = fee.account_id.copy({"code": "SCHOOL.2"})
+        fee.account_id = account
+        fee.name = "School fee, first term"
+        tax = self.env["account.tax"].create({"name": "School 5 %", "amount": 5})
+        bus.tax_ids = tax
+        invoice.invoice_line_ids = [Command.create({"display_type": "line_note", "name": "Thank you"})]
+        lines = copy.deepcopy(BILLING["lines"])
+        lines[0]["amount"], lines[1]["label"] = 310, "School bus"
+        report = self.send("billings", self.draft(lines=[*lines, {"code": "LIB", "amount": 5}]))
+        self.assertEqual(report.items[0].errors, [])
+        self.assertEqual((fee.price_unit, fee.name, fee.account_id), (310, "School fee, first term", account))
+        self.assertEqual((bus.price_unit, bus.name, bus.tax_ids), (33.1, "School bus", tax))
+        self.assertEqual(
+            invoice.invoice_line_ids.mapped("display_type"), ["product", "product", "line_note", "product"]
+        )
+        # The same text on both sides is for somebody to decide.
+        lines[0]["label"] = "Tuition"
+        report = self.send("billings", self.draft(lines=lines))
+        self.assertEqual(self.codes(report), {"/lines": "conflict"})
+        self.conflicts().action_take_all()
+        self.assertEqual((fee.name, fee.account_id, len(invoice.invoice_line_ids)), ("Tuition", account, 3))
+
+    def test_lines_of_one_code_in_another_order(self):
+        self.send_ok("billings", self.draft(lines=[{"code": "A", "amount": 10}, {"code": "A", "amount": 20}]))
+        first, second = self.invoice().invoice_line_ids
+        first.sequence, second.sequence = 20, 10
+        self.send_ok("billings", self.draft(lines=[{"code": "A", "amount": 15}, {"code": "A", "amount": 20}]))
+        self.assertEqual(sorted(self.invoice().invoice_line_ids.mapped("price_unit")), [15, 20])
+
     def test_the_newest_edit_of_a_line_counts(self):
         self.policy("newest")
         self.send_ok("billings", self.draft())
