@@ -1,4 +1,5 @@
 from collections import defaultdict
+from contextlib import contextmanager, nullcontext
 
 from odoo import api, fields, models
 from odoo.fields import Command
@@ -11,6 +12,9 @@ _FISCAL_FIELDS = ("property_account_position_id", "vat", "country_id", "state_id
 # What is of a journal item itself, follows from others, or is a setting of the whole invoice.
 _NOT_COPIED = ("id", "move_id", "full_reconcile_id", "matching_number", "debit", "credit", "no_followup")
 _FORMATS = "school_sequence_formats"
+# The context key under which nothing but the state of invoices is written, and what is written then.
+_POSTING = "school_sync_posting"
+_POSTED = {"state", "posted_before"}
 _AMOUNTS = ("quantity", "price_unit", "discount")
 
 
@@ -193,6 +197,17 @@ class AccountMove(models.Model):
         self.env["res.partner"]._school_forget_ranks()
         self._for_batch(len(self)).action_post()
         self.partner_id._school_raise_ranks()
+
+    def write(self, vals):
+        if self.env.context.get(BATCH) and vals.get("state") == "posted" and vals.keys() <= _POSTED:
+            self = self.with_context(**{_POSTING: True})  # noqa: PLW0642
+        return super().write(vals)
+
+    @contextmanager
+    def _sync_dynamic_line(self, *args, **kwargs):
+        # What is due when, and which discounts are, follows from amounts and dates, and none of them from the state.
+        with nullcontext() if self.env.context.get(_POSTING) else super()._sync_dynamic_line(*args, **kwargs):
+            yield
 
     def _get_next_sequence_format(self):
         # Invoices of one journal and day are numbered alike; the number itself is Odoo's, which holds the lock.
