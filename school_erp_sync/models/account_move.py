@@ -9,12 +9,13 @@ from .school_batch_mixin import BATCH
 
 # What Odoo looks at in a customer to find the fiscal position.
 _FISCAL_FIELDS = ("property_account_position_id", "vat", "country_id", "state_id", "zip", "is_company")
-# What is of a journal item itself, follows from others, or is a setting of the whole invoice.
-_NOT_COPIED = ("id", "move_id", "full_reconcile_id", "matching_number", "debit", "credit", "no_followup")
+# What is of a journal item itself, or a setting of the whole invoice.
+_NOT_COPIED = ("id", "move_id", "move_name", "full_reconcile_id", "matching_number", "no_followup")
 _FORMATS = "school_sequence_formats"
 # The context key under which nothing but the state of invoices is written, and what is written then.
 _POSTING = "school_sync_posting"
 _POSTED = {"state", "posted_before"}
+_DUE = ("amount_currency", "balance", "amount_residual", "amount_residual_currency")
 _AMOUNTS = ("quantity", "price_unit", "discount")
 
 
@@ -138,7 +139,8 @@ class AccountMove(models.Model):
             name
             for name, field in self.line_ids._fields.items()
             if field.store
-            and not (field.compute and field.readonly)
+            # Odoo takes no other value for these than what it works out itself.
+            and not (field.precompute and field.readonly)
             and field.type != "one2many"
             and name not in models.LOG_ACCESS_COLUMNS
             and name not in _NOT_COPIED
@@ -167,21 +169,23 @@ class AccountMove(models.Model):
         currency = self.env["res.currency"].browse(vals["currency_id"])
         partner_id = self.env["res.partner"].browse(vals["partner_id"]).commercial_partner_id.id
         given = [line for _command, _id, line in vals.pop("invoice_line_ids")]
-        lines = [{**line, "partner_id": partner_id} for line in template]
+        lines = [{**line, "partner_id": partner_id, "ref": vals["ref"]} for line in template]
         products = [line for line in lines if line["display_type"] == "product"]
         for line, own in zip(products, given, strict=True):
             line["name"] = own["name"]
             if own_amounts:
                 line.update((name, own[name]) for name in _AMOUNTS)
                 price = own["price_unit"] * (1 - own["discount"] / 100)
-                line["amount_currency"] = line["balance"] = -currency.round(own["quantity"] * price)
-                due -= line["balance"]
+                amount = currency.round(own["quantity"] * price)
+                line.update(amount_currency=-amount, balance=-amount, price_subtotal=amount, price_total=amount)
+                due += amount
         for line in lines:
             if line["display_type"] == "payment_term":
                 line.update(name=vals["payment_reference"], date_maturity=vals["invoice_date_due"])
                 if own_amounts:
-                    line["amount_currency"] = line["balance"] = currency.round(due)
-            line["debit"], line["credit"] = max(line["balance"], 0.0), max(-line["balance"], 0.0)
+                    line.update(dict.fromkeys(_DUE, currency.round(due)))
+            if own_amounts:
+                line.update(debit=max(line["balance"], 0.0), credit=max(-line["balance"], 0.0))
         return {**vals, "line_ids": [Command.create(line) for line in lines]}
 
     def _school_post(self) -> None:
