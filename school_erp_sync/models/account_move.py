@@ -58,8 +58,8 @@ class AccountMove(models.Model):
         """
         if not vals_list:
             return self.browse()
-        positions = self._school_fiscal_positions(vals_list)
-        vals_list = [{**vals, "fiscal_position_id": positions[vals["partner_id"]]} for vals in vals_list]
+        of_customers = self._school_customer_values(vals_list)
+        vals_list = [{**vals, **of_customers[vals["partner_id"]]} for vals in vals_list]
         made, batch = {}, self._for_batch(len(vals_list))
         # A rule that shares amounts out over analytic accounts may look at the customer.
         by_customer = bool(self.env["account.analytic.distribution.model"].search_count([], limit=1))
@@ -74,28 +74,29 @@ class AccountMove(models.Model):
             completed = {}
             for group, first in zip(groups, firsts, strict=True):
                 if len(group) > 1 and (with_amounts or first._school_only_adds_up()):
-                    template = first._school_line_values()
-                    completed.update(
-                        (index, self._school_complete(vals_list[index], template, own_amounts=not with_amounts))
-                        for index in group[1:]
-                    )
+                    template, rate = first._school_line_values(), first.invoice_currency_rate
+                    for index in group[1:]:
+                        vals = {**vals_list[index], "invoice_currency_rate": rate}
+                        completed[index] = self._school_complete(vals, template, own_amounts=not with_amounts)
             others = batch.with_context(skip_invoice_sync=True).create(list(completed.values()))
             made.update(zip(completed, others, strict=True))
         return self.browse(made[index].id for index in range(len(vals_list)))
 
     @api.model
-    def _school_fiscal_positions(self, vals_list) -> dict[int, int]:
-        """The fiscal position of each customer, by id, as Odoo finds it; asked once for customers that are alike."""
-        partners = self._school_customers(vals_list)
+    def _school_customer_values(self, vals_list) -> dict[int, dict]:
+        """Delivery address and fiscal position of each customer, by id, as Odoo finds them.
+
+        The fiscal position is asked for once where customers are alike.
+        """
         result, known = {}, {}
-        for partner in partners:
+        for partner in self._school_customers(vals_list):
             delivery = partner.browse(partner.address_get(["delivery"])["delivery"])
             alone = delivery != partner or partner.commercial_partner_id != partner
             alike = alone and partner, *(partner[name] for name in _FISCAL_FIELDS)
             if alike not in known:
                 positions = partner.env["account.fiscal.position"]
                 known[alike] = positions._get_fiscal_position(partner, delivery=delivery).id
-            result[partner.id] = known[alike]
+            result[partner.id] = {"partner_shipping_id": delivery.id, "fiscal_position_id": known[alike]}
         return result
 
     @api.model
