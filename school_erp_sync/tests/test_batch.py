@@ -137,11 +137,23 @@ class TestBatchIsForm(AccountingCase):
         )
         self.made("students", {"externalId": "STU-1", "fullName": "Asha", "parents": ["PAR-1", "PAR-2"]})
         documents = [
-            {**self.billing(number, 10 * number, 5), "payerExternalId": f"PAR-{1 + number % 2}"} for number in range(1, 6)
+            {**self.billing(number, 10 * number, 5), "payerExternalId": f"PAR-{1 + number % 2}"}
+            for number in range(1, 6)
         ]
         invoices = self.assert_as_typed(documents)
         self.assertEqual(invoices[0].partner_shipping_id.name, "Hostel")
         self.assertEqual(invoices[1].partner_shipping_id, guardians[0].partner_id)
+
+    def test_invoices_of_a_locked_period(self):
+        """Odoo accounts for them later, and writes another date when it posts them."""
+        self.company.sudo().sale_lock_date = "2024-12-31"
+        self.made("parents", self.family(1))
+        self.made("students", {"externalId": "STU-1", "fullName": "Asha", "parents": ["PAR-1"]})
+        invoices = self.assert_as_typed([self.billing(number, 10 * number, 5) for number in range(1, 5)])
+        for invoice in invoices:
+            self.assertGreater(invoice.date, date(2024, 12, 31))
+            self.assertEqual(set(invoice.line_ids.mapped("date")), {invoice.date})
+            self.assertEqual(invoice.invoice_date, date(2024, 5, 1))
 
     def billing(self, number, *amounts, **fields):
         return {
