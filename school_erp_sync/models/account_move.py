@@ -1,4 +1,5 @@
 from collections import defaultdict
+from contextlib import contextmanager, nullcontext
 
 from odoo import api, fields, models
 from odoo.fields import Command
@@ -8,9 +9,13 @@ from .school_batch_mixin import BATCH
 
 # What Odoo looks at in a customer to find the fiscal position.
 _FISCAL_FIELDS = ("property_account_position_id", "vat", "country_id", "state_id", "zip", "is_company")
-# What is of a journal item itself, follows from others, or is a setting of the whole invoice.
-_NOT_COPIED = ("id", "move_id", "full_reconcile_id", "matching_number", "debit", "credit", "no_followup")
+# What is of a journal item itself, or a setting of the whole invoice.
+_NOT_COPIED = ("id", "move_id", "move_name", "full_reconcile_id", "matching_number", "no_followup")
 _FORMATS = "school_sequence_formats"
+# The context key under which nothing but the state of invoices is written, and what is written then.
+_POSTING = "school_sync_posting"
+_POSTED = {"state", "posted_before"}
+_DUE = ("amount_currency", "balance", "amount_residual", "amount_residual_currency")
 _AMOUNTS = ("quantity", "price_unit", "discount")
 
 
@@ -53,8 +58,8 @@ class AccountMove(models.Model):
         """
         if not vals_list:
             return self.browse()
-        positions = self._school_fiscal_positions(vals_list)
-        vals_list = [{**vals, "fiscal_position_id": positions[vals["partner_id"]]} for vals in vals_list]
+        of_customers = self._school_customer_values(vals_list)
+        vals_list = [{**vals, **of_customers[vals["partner_id"]]} for vals in vals_list]
         made, batch = {}, self._for_batch(len(vals_list))
         # A rule that shares amounts out over analytic accounts may look at the customer.
         by_customer = bool(self.env["account.analytic.distribution.model"].search_count([], limit=1))
@@ -69,28 +74,29 @@ class AccountMove(models.Model):
             completed = {}
             for group, first in zip(groups, firsts, strict=True):
                 if len(group) > 1 and (with_amounts or first._school_only_adds_up()):
-                    template = first._school_line_values()
-                    completed.update(
-                        (index, self._school_complete(vals_list[index], template, own_amounts=not with_amounts))
-                        for index in group[1:]
-                    )
+                    template, rate = first._school_line_values(), first.invoice_currency_rate
+                    for index in group[1:]:
+                        vals = {**vals_list[index], "invoice_currency_rate": rate}
+                        completed[index] = self._school_complete(vals, template, own_amounts=not with_amounts)
             others = batch.with_context(skip_invoice_sync=True).create(list(completed.values()))
             made.update(zip(completed, others, strict=True))
         return self.browse(made[index].id for index in range(len(vals_list)))
 
     @api.model
-    def _school_fiscal_positions(self, vals_list) -> dict[int, int]:
-        """The fiscal position of each customer, by id, as Odoo finds it; asked once for customers that are alike."""
-        partners = self._school_customers(vals_list)
+    def _school_customer_values(self, vals_list) -> dict[int, dict]:
+        """Delivery address and fiscal position of each customer, by id, as Odoo finds them.
+
+        The fiscal position is asked for once where customers are alike.
+        """
         result, known = {}, {}
-        for partner in partners:
+        for partner in self._school_customers(vals_list):
             delivery = partner.browse(partner.address_get(["delivery"])["delivery"])
             alone = delivery != partner or partner.commercial_partner_id != partner
             alike = alone and partner, *(partner[name] for name in _FISCAL_FIELDS)
             if alike not in known:
                 positions = partner.env["account.fiscal.position"]
                 known[alike] = positions._get_fiscal_position(partner, delivery=delivery).id
-            result[partner.id] = known[alike]
+            result[partner.id] = {"partner_shipping_id": delivery.id, "fiscal_position_id": known[alike]}
         return result
 
     @api.model
@@ -134,7 +140,8 @@ class AccountMove(models.Model):
             name
             for name, field in self.line_ids._fields.items()
             if field.store
-            and not (field.compute and field.readonly)
+            # Odoo takes no other value for these than what it works out itself.
+            and not (field.precompute and field.readonly)
             and field.type != "one2many"
             and name not in models.LOG_ACCESS_COLUMNS
             and name not in _NOT_COPIED
@@ -163,21 +170,23 @@ class AccountMove(models.Model):
         currency = self.env["res.currency"].browse(vals["currency_id"])
         partner_id = self.env["res.partner"].browse(vals["partner_id"]).commercial_partner_id.id
         given = [line for _command, _id, line in vals.pop("invoice_line_ids")]
-        lines = [{**line, "partner_id": partner_id} for line in template]
+        lines = [{**line, "partner_id": partner_id, "ref": vals["ref"]} for line in template]
         products = [line for line in lines if line["display_type"] == "product"]
         for line, own in zip(products, given, strict=True):
             line["name"] = own["name"]
             if own_amounts:
                 line.update((name, own[name]) for name in _AMOUNTS)
                 price = own["price_unit"] * (1 - own["discount"] / 100)
-                line["amount_currency"] = line["balance"] = -currency.round(own["quantity"] * price)
-                due -= line["balance"]
+                amount = currency.round(own["quantity"] * price)
+                line.update(amount_currency=-amount, balance=-amount, price_subtotal=amount, price_total=amount)
+                due += amount
         for line in lines:
             if line["display_type"] == "payment_term":
                 line.update(name=vals["payment_reference"], date_maturity=vals["invoice_date_due"])
                 if own_amounts:
-                    line["amount_currency"] = line["balance"] = currency.round(due)
-            line["debit"], line["credit"] = max(line["balance"], 0.0), max(-line["balance"], 0.0)
+                    line.update(dict.fromkeys(_DUE, currency.round(due)))
+            if own_amounts:
+                line.update(debit=max(line["balance"], 0.0), credit=max(-line["balance"], 0.0))
         return {**vals, "line_ids": [Command.create(line) for line in lines]}
 
     def _school_post(self) -> None:
@@ -193,6 +202,17 @@ class AccountMove(models.Model):
         self.env["res.partner"]._school_forget_ranks()
         self._for_batch(len(self)).action_post()
         self.partner_id._school_raise_ranks()
+
+    def write(self, vals):
+        if self.env.context.get(BATCH) and vals.get("state") == "posted" and vals.keys() <= _POSTED:
+            self = self.with_context(**{_POSTING: True})  # noqa: PLW0642
+        return super().write(vals)
+
+    @contextmanager
+    def _sync_dynamic_line(self, *args, **kwargs):
+        # What is due when, and which discounts are, follows from amounts and dates, and none of them from the state.
+        with nullcontext() if self.env.context.get(_POSTING) else super()._sync_dynamic_line(*args, **kwargs):
+            yield
 
     def _get_next_sequence_format(self):
         # Invoices of one journal and day are numbered alike; the number itself is Odoo's, which holds the lock.

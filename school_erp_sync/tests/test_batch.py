@@ -112,57 +112,87 @@ class TestBatchIsForm(AccountingCase):
             {"name": "School Tax", "amount": 7.25, "type_tax_use": "sale", "company_id": self.company.id}
         )
 
-        def billing(number, *amounts, **fields):
-            return {
-                "externalId": f"BIL-{number}",
-                "studentExternalId": "STU-1",
-                "invoiceNumber": f"INV-{number}",
-                "issueDate": "2024-05-01",
-                "dueDate": "2024-06-15",
-                "currency": self.company.currency_id.name,
-                "status": "sent",
-                "lines": [
-                    {
-                        "code": f"FEE-{index}",
-                        "label": f"Fee {number}.{index}",
-                        "amount": amount,
-                        **fields.pop("line", {}),
-                    }
-                    for index, amount in enumerate(amounts)
-                ],
-                **fields,
-            }
-
         documents = [
-            billing(1, 300, "75.05"),
-            billing(2, "1200.10", 40),
-            billing(3, "10.10", "20.20"),
-            billing(4, 100, 50, currency="EUR"),
-            billing(5, 100, 50, currency="EUR"),
-            billing(6, "33.33", "66.67", currency="EUR"),
+            self.billing(1, 300, "75.05"),
+            self.billing(2, "1200.10", 40),
+            self.billing(3, "10.10", "20.20"),
+            self.billing(4, 100, 50, currency="EUR"),
+            self.billing(5, 100, 50, currency="EUR"),
+            self.billing(6, "33.33", "66.67", currency="EUR"),
         ]
         taxed = [
             {**document, "lines": [{**line, "taxes": [tax.name]} for line in document["lines"]]}
-            for document in (billing(7, 100, 50), billing(8, 100, 50), billing(9, "99.99", "0.01"))
+            for document in (
+                self.billing(7, 100, 50),
+                self.billing(8, 100, 50),
+                self.billing(9, "99.99", "0.01"),
+            )
         ]
-        for document, billed in zip(documents + taxed, self.made("billings", *documents, *taxed), strict=True):
+        self.assert_as_typed([*documents, *taxed], tax, currency)
+
+    def test_invoices_of_customers_with_a_delivery_address(self):
+        guardians = self.made("parents", self.family(1), self.family(2))
+        self.env["res.partner"].create(
+            {"name": "Hostel", "type": "delivery", "parent_id": guardians[1].partner_id.id, "zip": "411001"}
+        )
+        self.made("students", {"externalId": "STU-1", "fullName": "Asha", "parents": ["PAR-1", "PAR-2"]})
+        documents = [
+            {**self.billing(number, 10 * number, 5), "payerExternalId": f"PAR-{1 + number % 2}"}
+            for number in range(1, 6)
+        ]
+        invoices = self.assert_as_typed(documents)
+        self.assertEqual(invoices[0].partner_shipping_id.name, "Hostel")
+        self.assertEqual(invoices[1].partner_shipping_id, guardians[0].partner_id)
+
+    def test_invoices_of_a_locked_period(self):
+        """Odoo accounts for them later, and writes another date when it posts them."""
+        self.company.sudo().sale_lock_date = "2024-12-31"
+        self.made("parents", self.family(1))
+        self.made("students", {"externalId": "STU-1", "fullName": "Asha", "parents": ["PAR-1"]})
+        invoices = self.assert_as_typed([self.billing(number, 10 * number, 5) for number in range(1, 5)])
+        for invoice in invoices:
+            self.assertGreater(invoice.date, date(2024, 12, 31))
+            self.assertEqual(set(invoice.line_ids.mapped("date")), {invoice.date})
+            self.assertEqual(invoice.invoice_date, date(2024, 5, 1))
+
+    def billing(self, number, *amounts, **fields):
+        return {
+            "externalId": f"BIL-{number}",
+            "studentExternalId": "STU-1",
+            "invoiceNumber": f"INV-{number}",
+            "issueDate": "2024-05-01",
+            "dueDate": "2024-06-15",
+            "currency": self.company.currency_id.name,
+            "status": "sent",
+            "lines": [
+                {"code": f"FEE-{index}", "label": f"Fee {number}.{index}", "amount": amount}
+                for index, amount in enumerate(amounts)
+            ],
+            **fields,
+        }
+
+    def assert_as_typed(self, documents, tax=None, currency=None):
+        """The invoices of ``documents``, sent in one batch, after they were compared with the same typed by hand."""
+        invoices = self.made("billings", *documents).move_id
+        for document, invoice in zip(documents, invoices, strict=True):
             with self.subTest(document["externalId"]):
-                typed = self.type_invoice(document, billed.move_id, tax, currency)
-                self.assertEqual(billed.move_id.state, "posted")
-                self.assertEqual(billed.move_id.amount_total, typed.amount_total)
+                typed = self.type_invoice(document, invoice, tax, currency)
+                self.assertEqual(invoice.state, "posted")
+                self.assertEqual(invoice.amount_total, typed.amount_total)
                 self.assertEqual(
                     differences(
-                        billed.move_id,
+                        invoice,
                         typed,
                         but=["name", "sequence_number", "school_billing_id", "access_token", "invoice_user_id"],
                     ),
                     {},
                 )
-                self.assertEqual(len(billed.move_id.line_ids), len(typed.line_ids))
-                for one, other in zip(billed.move_id.line_ids.sorted("id"), typed.line_ids.sorted("id"), strict=True):
+                self.assertEqual(len(invoice.line_ids), len(typed.line_ids))
+                for one, other in zip(invoice.line_ids.sorted("id"), typed.line_ids.sorted("id"), strict=True):
                     self.assertEqual(differences(one, other, but=["move_id", "move_name", "epd_key"]), {})
+        return invoices
 
-    def type_invoice(self, document, billed, tax, currency):
+    def type_invoice(self, document, billed, tax=None, currency=None):
         """The invoice that somebody would make of ``document`` by hand, with the products that it was billed with."""
         products = {line.name: line.product_id for line in billed.invoice_line_ids}
         with Form(self.env["account.move"].with_context(default_move_type="out_invoice")) as form:
