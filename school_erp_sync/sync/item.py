@@ -88,6 +88,14 @@ class Pending:
     paths: frozenset[str]
 
 
+class Held(NamedTuple):
+    """What there is of the record that a source calls by one name, as far as there is something."""
+
+    binding: Binding | None
+    waiting: Waiting | None
+    pending: Pending | None
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """One document on its way through the engine.
