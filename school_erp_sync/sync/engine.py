@@ -217,7 +217,7 @@ def _carry_out(source, model, items: list[Item], *, heal: bool = True) -> list[R
         return []
     healed = _heal(
         source,
-        arrived=[(model._sync_entity, item.external_id) for item in items if item.status is Status.CREATED],
+        arrived=_awaited(model, items),
         parked=[item.waiting.id for item in items if item.status is Status.PARKED],
     )
     _catch_up([Report(model._name, items)], healed)
@@ -247,9 +247,20 @@ def _heal(source, *, arrived=(), parked=(), due=None) -> list[Report]:
                 _decide_isolating(source, model, items)
                 _carry_out(source, model, items, heal=False)
                 reports.append(Report(model._name, items))
-                arrived += [(entity, item.external_id) for item in items if item.status is Status.CREATED]
+                arrived += _awaited(model, items)
                 caught.update(item.waiting.id for item in items if item.status is Status.PARKED)
         due = None
+
+
+def _awaited(model, items: list[Item]) -> list[tuple[str, str]]:
+    """What is new and may be waited for, by (entity, externalId)."""
+    # What was parked together with it may wait for it as well.
+    parked_too = any(item.status is Status.PARKED for item in items)
+    return [
+        (model._sync_entity, item.external_id)
+        for item in items
+        if item.status is Status.CREATED and (item.awaited or parked_too)
+    ]
 
 
 def _catch_up(reports, healed: Sequence[Report]) -> None:
@@ -646,7 +657,7 @@ def _store_bindings(source, items: list[Item]) -> None:
     for item in applied:
         item.version = item.binding.version + 1
     model = source.env["school.sync.binding"]
-    query(
+    rows = query(
         source.env,
         SQL(
             """
@@ -659,7 +670,9 @@ def _store_bindings(source, items: list[Item]) -> None:
                           %(documents)s::text[], %(times)s::timestamptz[], %(changes)s::timestamp[])
                    AS new(id, res_id, version, digest, document, updated_at, changed_at)
              WHERE b.id = new.id
-         RETURNING b.id
+         RETURNING b.id, EXISTS (SELECT FROM school_sync_parked_reference r
+                                  WHERE r.source_id = b.source_id AND r.entity = b.entity
+                                    AND r.external_id = b.external_id)
             """,
             uid=source.env.uid,
             ids=[item.binding.id for item in applied],
@@ -673,6 +686,9 @@ def _store_bindings(source, items: list[Item]) -> None:
             changes=[item.changed_at for item in applied],
         ),
     )
+    awaited = dict(rows)
+    for item in applied:
+        item.awaited = awaited[item.binding.id]
     model.invalidate_model(flush=False)
 
 
