@@ -341,7 +341,9 @@ def _find_held(source, model, identities: Sequence[tuple[str, str | None]]) -> d
     where it is needed: where something other than it may have arrived.
     """
     source.env["school.sync.conflict"].flush_model(["document", "state"])
-    # Raw SQL: some index look-ups for a whole batch, and past the field groups that keep documents from API users.
+    # Raw SQL: some index look-ups for a whole batch, and past the field groups that keep documents from API users. The
+    # names are said twice for the planner: of a source that has just begun to send it knows nothing, and would go
+    # through all of its bindings for the one that is asked for.
     rows = query(
         source.env,
         SQL(
@@ -357,6 +359,7 @@ def _find_held(source, model, identities: Sequence[tuple[str, str | None]]) -> d
               FROM unnest(%(external_ids)s::varchar[], %(digests)s::varchar[]) AS asked(external_id, digest)
               LEFT JOIN school_sync_binding b
                 ON b.source_id = %(source_id)s AND b.entity = %(entity)s AND b.external_id = asked.external_id
+               AND b.external_id = ANY(%(external_ids)s)
               LEFT JOIN %(table)s record ON record.id = b.res_id
               LEFT JOIN school_sync_parked p
                 ON p.source_id = %(source_id)s AND p.entity = %(entity)s AND p.external_id = asked.external_id
