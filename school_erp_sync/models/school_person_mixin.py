@@ -275,6 +275,8 @@ class SchoolPersonMixin(models.AbstractModel):
 
     def _touch(self) -> None:
         """Count these records as changed now."""
+        if not self:
+            return
         # Raw SQL: nothing of the record changes but the time.
         self.env.cr.execute(
             SQL(

@@ -78,7 +78,9 @@ class SchoolSyncIncident(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _observe(self, source, exchange: dict[str, Any], reports: Iterable[Report]) -> None:
+    def _observe(
+        self, source, exchange: dict[str, Any], reports: Iterable[Report], is_anything_open: bool = True
+    ) -> None:
         """Learn from an exchange what fails and what no longer does. Called for every exchange that is logged.
 
         Everything happens in the transaction of the exchange, the mails being queued in it: tried again, it notifies
@@ -86,6 +88,7 @@ class SchoolSyncIncident(models.Model):
 
         :param exchange: as :meth:`school.sync.log._record` takes it
         :param reports: what became of the documents; none where the request failed as a whole
+        :param is_anything_open: whether there is a problem of the source that what went through may resolve
         """
         # sudo: what goes wrong is noted for people other than the API user, who must neither read nor shape it.
         incidents = self.sudo()
@@ -104,7 +107,8 @@ class SchoolSyncIncident(models.Model):
                     failed.pop(external_id, None)
             if not failed:
                 passed.add(WHOLE_REQUEST)
-            incidents._settle(source, entity, failed, passed)
+            if failed or is_anything_open:
+                incidents._settle(source, entity, failed, passed)
         status = exchange["http_status"]
         if not reports and exchange["entity"] and status >= 400 and status not in _PASSING:
             failed = {WHOLE_REQUEST: (f"http_{status}", exchange["message"])}

@@ -86,8 +86,9 @@ class SchoolSyncLog(models.Model):
         went_through = exchange["http_status"] < 400
         # Statuses of employees are answered with 200 whatever they say.
         partly = exchange["http_status"] == 207 or summary["failed"]
-        # sudo: whoever writes through the API must not be able to read, or shape, the log of what was written.
-        log = self.sudo().create(
+        # What had waited for these documents was applied with them; it was received before.
+        reports = [*reports, *(healed for report in reports for healed in report.healed)]
+        is_anything_open = self._insert(
             {
                 **exchange,
                 **summary,
@@ -96,47 +97,57 @@ class SchoolSyncLog(models.Model):
                 "state": "error" if not went_through else "partial" if partly else "success",
                 "request": self._shorten(exchange["request"]),
                 "response": self._shorten(exchange["response"]),
-            }
+            },
+            [(report, item) for report in reports for item in report.items if item.status is not Status.UNCHANGED],
         )
-        # What had waited for these documents was applied with them; it was received before.
-        reports = [*reports, *(healed for report in reports for healed in report.healed)]
-        for report in reports:
-            log._record_lines(report)
         if observe:
-            self.env["school.sync.incident"]._observe(source, exchange, reports)
+            self.env["school.sync.incident"]._observe(source, exchange, reports, is_anything_open)
 
-    def _record_lines(self, report: Report) -> None:
-        items = [item for item in report.items if item.status is not Status.UNCHANGED]
-        if not items:
-            return
-        # Raw SQL: a thousand lines in one statement; the model has no computed field and no constraint to skip.
-        self.env.execute_query(
+    @api.model
+    def _insert(self, values: dict[str, Any], lines: list[tuple[Report, Item]]) -> bool:
+        """Store an exchange and its lines; :return: whether a problem of the source is open"""
+        entities = {
+            report.model: getattr(self.env[report.model], "_sync_entity", None) or values["entity"] or None
+            for report, _item in lines
+        }
+        # Raw SQL: a thousand lines in one statement, with what whoever writes through the API must not be able to read
+        # or shape; the models have no computed field and no constraint to skip.
+        ((is_anything_open,),) = self.env.execute_query(
             SQL(
                 """
-                INSERT INTO school_sync_log_line
-                       (log_id, company_id, entity, position, external_id, status, res_model, res_id, message, document,
-                        create_uid, create_date, write_uid, write_date)
-                SELECT %(log_id)s, %(company_id)s, %(entity)s, line.*,
-                       %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC'
-                  FROM unnest(%(positions)s::int[], %(external_ids)s::varchar[], %(statuses)s::varchar[],
-                              %(models)s::varchar[], %(res_ids)s::int[], %(messages)s::text[], %(documents)s::text[])
-                       AS line
-             RETURNING id
+                WITH log AS (
+                    INSERT INTO school_sync_log (%(columns)s, create_uid, create_date, write_uid, write_date)
+                    VALUES (%(values)s, %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC')
+                    RETURNING id, source_id, company_id, create_uid, create_date
+                ), lines AS (
+                    INSERT INTO school_sync_log_line
+                           (log_id, company_id, create_uid, create_date, write_uid, write_date,
+                            entity, position, external_id, status, res_model, res_id, message, document)
+                    SELECT log.id, log.company_id, log.create_uid, log.create_date, log.create_uid, log.create_date,
+                           line.*
+                      FROM log, unnest(%(entities)s::varchar[], %(positions)s::int[], %(external_ids)s::varchar[],
+                                       %(statuses)s::varchar[], %(models)s::varchar[], %(res_ids)s::int[],
+                                       %(messages)s::text[], %(documents)s::text[]) AS line
+                )
+                SELECT EXISTS (SELECT FROM school_sync_incident incident
+                                WHERE incident.source_id = log.source_id AND incident.state = 'open')
+                  FROM log
                 """,
-                log_id=self.id,
-                company_id=self.company_id.id,
-                entity=getattr(self.env[report.model], "_sync_entity", None) or self.entity or None,
+                columns=SQL(", ").join(map(SQL.identifier, values)),
+                values=SQL(", ").join(SQL("%s", value) for value in values.values()),
                 uid=self.env.uid,
-                positions=[item.index for item in items],
-                external_ids=[item.external_id for item in items],
-                statuses=[item.status.value for item in items],
-                models=[report.model if item.res_id else None for item in items],
-                res_ids=[item.res_id for item in items],
-                messages=[self._line_message(item) for item in items],
-                documents=[None if item.went_through else _storable(item.raw) for item in items],
+                entities=[entities[report.model] for report, _item in lines],
+                positions=[item.index for _report, item in lines],
+                external_ids=[item.external_id for _report, item in lines],
+                statuses=[item.status.value for _report, item in lines],
+                models=[report.model if item.res_id else None for report, item in lines],
+                res_ids=[item.res_id for _report, item in lines],
+                messages=[self._line_message(item) for _report, item in lines],
+                documents=[None if item.went_through else _storable(item.raw) for _report, item in lines],
             )
         )
-        self.invalidate_recordset(["line_ids"])
+        self.env["school.sync.source"].invalidate_model(["log_ids"], flush=False)
+        return is_anything_open
 
     @api.model
     def _line_message(self, item: Item) -> str | None:

@@ -9,37 +9,14 @@ from typing import Any
 import psycopg2.errors
 
 from odoo.exceptions import ConcurrencyError
-from odoo.tools import SQL
 
-from .item import Item, Pending, Status, open_items
+from .item import Item, Status, open_items
 from .merge import Clash, is_empty, merge, overlay, put, said_paths, without
 from .plan import Action, parse_time
-from .sql import query
 
 SOURCE, ODOO, NEWEST, ASK = "source", "odoo", "newest", "ask"
 # An item that ends so has clashes to remember.
 RECORDED = frozenset({Status.CREATED, Status.UPDATED, Status.CONFLICT})
-
-
-def find_pending(source, entity: str, external_ids: list[str]) -> dict[str, Pending]:
-    """The documents of ``entity`` that somebody has to decide about, by externalId, in one query."""
-    source.env["school.sync.conflict"].flush_model(["document", "state"])
-    rows = query(
-        source.env,
-        SQL(
-            """
-            SELECT c.external_id, c.id, c.document, array_agg(l.path)
-              FROM school_sync_conflict c
-              JOIN school_sync_conflict_line l ON l.conflict_id = c.id
-             WHERE c.source_id = %s AND c.entity = %s AND c.external_id = ANY(%s) AND c.state = 'open'
-             GROUP BY c.id
-            """,
-            source.id,
-            entity,
-            external_ids,
-        ),
-    )
-    return {external_id: Pending(*rest, frozenset(paths)) for external_id, *rest, paths in rows}
 
 
 def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, str]] | None = None) -> None:

@@ -10,7 +10,7 @@ from odoo.tools import SQL
 
 from ..contract.base import read_all
 from . import conflicts, parking
-from .item import Binding, Item, Refused, Report, Status, Waiting, open_items
+from .item import Binding, Held, Item, Pending, Refused, Report, Status, Waiting, open_items
 from .merge import changed_paths, digest, overlay, put, said_paths
 from .plan import Action, Decision, Known, decide, parse_time
 from .sql import query
@@ -146,10 +146,8 @@ def archive(source, entity: str, external_id: str) -> Item | None:
     :raises odoo.exceptions.UserError: where Odoo refuses it
     """
     model = _model(source, entity)
-    binding = find_bindings(source, entity, [(external_id, None)]).get(external_id)
-    waiting = parking.find(source, entity, [external_id]).get(external_id)
-    record = model.browse(binding.res_id if binding else None).exists()
-    pending = conflicts.find_pending(source, entity, [external_id]).get(external_id)
+    binding, waiting, pending = _find_held(source, model, [(external_id, None)])[external_id]
+    record = model.browse(binding.res_id if binding else None)
     item = Item(0, None, external_id, binding=binding, waiting=waiting, pending=pending, status=Status.ARCHIVED)
     if waiting:
         parking.forget(source, [waiting.id])
@@ -219,7 +217,7 @@ def _carry_out(source, model, items: list[Item], *, heal: bool = True) -> list[R
         return []
     healed = _heal(
         source,
-        arrived=[(model._sync_entity, item.external_id) for item in items if item.status is Status.CREATED],
+        arrived=_awaited(model, items),
         parked=[item.waiting.id for item in items if item.status is Status.PARKED],
     )
     _catch_up([Report(model._name, items)], healed)
@@ -249,9 +247,20 @@ def _heal(source, *, arrived=(), parked=(), due=None) -> list[Report]:
                 _decide_isolating(source, model, items)
                 _carry_out(source, model, items, heal=False)
                 reports.append(Report(model._name, items))
-                arrived += [(entity, item.external_id) for item in items if item.status is Status.CREATED]
+                arrived += _awaited(model, items)
                 caught.update(item.waiting.id for item in items if item.status is Status.PARKED)
         due = None
+
+
+def _awaited(model, items: list[Item]) -> list[tuple[str, str]]:
+    """What is new and may be waited for, by (entity, externalId)."""
+    # What was parked together with it may wait for it as well.
+    parked_too = any(item.status is Status.PARKED for item in items)
+    return [
+        (model._sync_entity, item.external_id)
+        for item in items
+        if item.status is Status.CREATED and (item.awaited or parked_too)
+    ]
 
 
 def _catch_up(reports, healed: Sequence[Report]) -> None:
@@ -308,27 +317,69 @@ def _look_up(source, model, items: list[Item]) -> None:
     asking = open_items(items)
     if not asking:
         return
-    waiting = parking.find(source, model._sync_entity, [item.external_id for item in asking if not item.healing])
-    pending = conflicts.find_pending(source, model._sync_entity, [item.external_id for item in asking])
     for item in asking:
-        if earlier := waiting.get(item.external_id):
+        item.digest = digest(item.document)
+    held = _find_held(source, model, [(item.external_id, item.digest) for item in asking])
+    for item in asking:
+        item.binding, waiting, item.pending = held[item.external_id]
+        sent = item.document
+        if waiting and not item.healing:
             # What was accepted and not applied yet is part of what the source has said.
-            item.waiting = earlier
-            item.document = overlay(earlier.document, item.document)
-        item.pending = pending.get(item.external_id)
+            item.waiting = waiting
+            item.document = overlay(waiting.document, item.document)
         if item.pending and said_paths(item.document, item.pending.paths):
             # It may end the conflict; the rest of what was held back with it is then applied as well.
             item.document = overlay(item.pending.document, item.document)
-        item.digest = digest(item.document)
-    bindings = find_bindings(source, model._sync_entity, [(item.external_id, item.digest) for item in asking])
-    for item in asking:
-        item.binding = bindings.get(item.external_id)
-    bound = {binding.res_id for binding in bindings.values() if binding.res_id}
-    # A record may have been deleted past the ORM; its binding then binds nothing.
-    existing = set(model.browse(bound).exists().ids)
-    for binding in bindings.values():
-        if binding.res_id not in existing:
-            binding.res_id = None
+        if item.document is not sent:
+            item.digest = digest(item.document)
+
+
+def _find_held(source, model, identities: Sequence[tuple[str, str | None]]) -> dict[str, Held]:
+    """What is held of ``identities`` (externalId, digest of what has arrived), by externalId, in one query.
+
+    A record may have been deleted past the ORM; its binding then binds nothing. The last document comes along only
+    where it is needed: where something other than it may have arrived.
+    """
+    source.env["school.sync.conflict"].flush_model(["document", "state"])
+    # Raw SQL: some index look-ups for a whole batch, and past the field groups that keep documents from API users. The
+    # names are said twice for the planner: of a source that has just begun to send it knows nothing, and would go
+    # through all of its bindings for the one that is asked for.
+    rows = query(
+        source.env,
+        SQL(
+            """
+            SELECT asked.external_id,
+                   b.id, record.id, b.version, b.digest, b.source_updated_at AT TIME ZONE 'UTC',
+                   b.deleted_at IS NOT NULL,
+                   CASE WHEN b.digest = asked.digest AND b.deleted_at IS NULL AND p.id IS NULL AND c.id IS NULL
+                        THEN NULL ELSE b.document END,
+                   b.write_date, b.changed_in_odoo_at,
+                   p.id, p.document, p.source_updated_at AT TIME ZONE 'UTC', p.create_date AT TIME ZONE 'UTC',
+                   c.id, c.document, ARRAY(SELECT path FROM school_sync_conflict_line WHERE conflict_id = c.id)
+              FROM unnest(%(external_ids)s::varchar[], %(digests)s::varchar[]) AS asked(external_id, digest)
+              LEFT JOIN school_sync_binding b
+                ON b.source_id = %(source_id)s AND b.entity = %(entity)s AND b.external_id = asked.external_id
+               AND b.external_id = ANY(%(external_ids)s)
+              LEFT JOIN %(table)s record ON record.id = b.res_id
+              LEFT JOIN school_sync_parked p
+                ON p.source_id = %(source_id)s AND p.entity = %(entity)s AND p.external_id = asked.external_id
+              LEFT JOIN school_sync_conflict c ON c.binding_id = b.id AND c.state = 'open'
+            """,
+            external_ids=[external_id for external_id, _digest in identities],
+            digests=[document_digest for _external_id, document_digest in identities],
+            source_id=source.id,
+            entity=model._sync_entity,
+            table=SQL.identifier(model._table),
+        ),
+    )
+    return {
+        row[0]: Held(
+            Binding(*row[1:10]) if row[1] else None,
+            Waiting(*row[10:14]) if row[10] else None,
+            Pending(*row[14:16], frozenset(row[16])) if row[14] else None,
+        )
+        for row in rows
+    }
 
 
 def find_bindings(source, entity: str, identities: Sequence[tuple[str, str | None]]) -> dict[str, Binding]:
@@ -609,7 +660,7 @@ def _store_bindings(source, items: list[Item]) -> None:
     for item in applied:
         item.version = item.binding.version + 1
     model = source.env["school.sync.binding"]
-    query(
+    rows = query(
         source.env,
         SQL(
             """
@@ -622,7 +673,9 @@ def _store_bindings(source, items: list[Item]) -> None:
                           %(documents)s::text[], %(times)s::timestamptz[], %(changes)s::timestamp[])
                    AS new(id, res_id, version, digest, document, updated_at, changed_at)
              WHERE b.id = new.id
-         RETURNING b.id
+         RETURNING b.id, EXISTS (SELECT FROM school_sync_parked_reference r
+                                  WHERE r.source_id = b.source_id AND r.entity = b.entity
+                                    AND r.external_id = b.external_id)
             """,
             uid=source.env.uid,
             ids=[item.binding.id for item in applied],
@@ -636,6 +689,9 @@ def _store_bindings(source, items: list[Item]) -> None:
             changes=[item.changed_at for item in applied],
         ),
     )
+    awaited = dict(rows)
+    for item in applied:
+        item.awaited = awaited[item.binding.id]
     model.invalidate_model(flush=False)
 
 

@@ -88,6 +88,14 @@ class Pending:
     paths: frozenset[str]
 
 
+class Held(NamedTuple):
+    """What there is of the record that a source calls by one name, as far as there is something."""
+
+    binding: Binding | None
+    waiting: Waiting | None
+    pending: Pending | None
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """One document on its way through the engine.
@@ -96,8 +104,8 @@ class Item:
     records it refers to, by (entity, externalId), and ``missing`` those that are not there. ``clashes`` are the parts
     that changed in Odoo as well, each with the side that won, if one has, and ``decided`` those of them that somebody
     has decided; ``said`` is the document to remember where Odoo won, or where something is ``restored`` in Odoo.
-    ``healing`` is a document that has waited and is tried again, and ``cut`` one that is tried without some of its
-    references, and waits for them as a whole.
+    ``awaited`` is what others wait for. ``healing`` is a document that has waited and is tried again, and ``cut`` one
+    that is tried without some of its references, and waits for them as a whole.
     """
 
     index: int
@@ -122,6 +130,7 @@ class Item:
     restored: bool = False
     changed_at: Any = None
     claimed: bool = False
+    awaited: bool = False
     paths: set[str] = field(default_factory=set)
     values: dict[str, Any] = field(default_factory=dict)
     status: Status | None = None

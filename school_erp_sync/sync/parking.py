@@ -13,24 +13,6 @@ from .sql import query
 _SETTLED = frozenset({Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.ARCHIVED, Status.CONFLICT})
 
 
-def find(source, entity: str, external_ids: list[str]) -> dict[str, Waiting]:
-    """The documents of ``entity`` that wait, by externalId, in one query."""
-    rows = query(
-        source.env,
-        SQL(
-            """
-            SELECT external_id, id, document, source_updated_at AT TIME ZONE 'UTC', create_date AT TIME ZONE 'UTC'
-              FROM school_sync_parked
-             WHERE source_id = %s AND entity = %s AND external_id = ANY(%s)
-            """,
-            source.id,
-            entity,
-            external_ids,
-        ),
-    )
-    return {external_id: Waiting(*rest) for external_id, *rest in rows}
-
-
 def keep(source, entity: str, items: list[Item]) -> None:
     """Keep the documents of ``items`` that are parked, in place of what waited for the same records before."""
     parked = [item for item in items if item.status is Status.PARKED]
