@@ -1,5 +1,6 @@
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from odoo import api, fields, models
@@ -8,19 +9,21 @@ from odoo.tools import html2plaintext, plaintext2html
 
 from ..contract.billing import BillingDocument
 from ..contract.money import to_decimal, to_json
+from ..sync.conflicts import ODOO
 from ..sync.item import Item, Refused, Status
 from ..sync.merge import value_at
 
-# What may not change silently once an invoice is posted.
+# What is fixed once an invoice is posted.
 _MONEY_PATHS = ("studentExternalId", "payerExternalId", "currency", "issueDate", "lines", "total")
 _MOVE_PATHS = frozenset({*_MONEY_PATHS, "dueDate", "invoiceNumber", "notes"})
-# What the amount of the invoice comes from, or depends on.
-_TOTAL_PATHS = frozenset({"lines", "total", "currency", "status"})
+# What the amount of the invoice comes from.
+_TOTAL_PATHS = frozenset({"lines", "total", "currency"})
 # Where the invoice holds what a document says of it, besides the customer and the lines.
 _MOVE_FIELDS = {
     "currency": ("currency_id",),
     "issueDate": ("invoice_date",),
-    "dueDate": ("invoice_date_due",),
+    # One day for all of it, where somebody had set terms of payment.
+    "dueDate": ("invoice_date_due", "invoice_payment_term_id"),
     "invoiceNumber": ("ref", "payment_reference"),
     "notes": ("narration",),
 }
@@ -28,6 +31,8 @@ _LINE_AMOUNT = ("quantity", "price_unit", "discount")
 # Where a line of the invoice holds what a document says of it, besides the product, which has the code. Two times fifty
 # and once a hundred are the same, but not half of each.
 _LINE_FIELDS = {"label": ("name",), "taxes": ("tax_ids",), **dict.fromkeys(_LINE_AMOUNT, _LINE_AMOUNT)}
+# What Odoo would take from a new customer.
+_CUSTOMER_TERMS = ("narration", "invoice_payment_term_id", "invoice_date_due")
 _POSTED = frozenset({"sent", "overdue", "partial", "paid"})
 
 
@@ -288,7 +293,7 @@ class SchoolBilling(models.Model):
                 f"invoice {move.name} is posted and cannot go back to draft; send cancelled, or leave it",
                 Status.CONFLICT,
             )
-        for path in _MONEY_PATHS:
+        for path in billing._get_fixed_paths():
             if path in item.paths and source.posted_policy == "refuse" and document["status"] != "cancelled":
                 item.fail(
                     f"/{path}",
@@ -338,43 +343,71 @@ class SchoolBilling(models.Model):
 
     @api.model
     def _sync_write(self, source, items: list[Item]) -> list[Item]:
-        items = super()._sync_write(source, items)
-        cancelled = (
-            self.env["account.move"]
-            .concat(
-                *(self.browse(item.res_id).move_id for item in items if item.decision.document["status"] != "cancelled")
-            )
-            .filtered(lambda move: move.state == "cancel")
-        )
-        # Billed after all: what was cancelled, and never credited, is drafted again and follows its document.
-        cancelled.button_draft()
-        touched = [item for item in items if not item.paths.isdisjoint(_MOVE_PATHS)]
-        lines_by_item = {item: self._sync_prepare_lines(item.decision.document) for item in touched}
-        accounting = self._get_accounting(list(lines_by_item.values()), source) if touched else ()
-        reissued, lines_list = self.browse(), []
-        for item, lines in lines_by_item.items():
-            billing = self.browse(item.res_id)
+        billings = {item: self.browse(item.res_id) for item in items}
+        for item, billing in billings.items():
+            if item.decision.document["status"] == "cancelled":
+                # First of all: an invoice that has been paid refuses, and is left as it is.
+                billing._cancel_move(source)
+        touched = [
+            item for item, billing in billings.items() if not item.paths.isdisjoint(_MOVE_PATHS) or not billing.move_id
+        ]
+        revived = dormant = self.env["account.move"]
+        for item, billing in billings.items():
+            if billing.move_id.state != "cancel":
+                continue
+            if item.decision.document["status"] != "cancelled" and ("status" in item.paths or item.binding.deleted):
+                # Billed after all.
+                revived += billing.move_id
+            elif item in touched:
+                # Cancelled, by somebody in Odoo perhaps, it follows its document, and stays cancelled.
+                dormant += billing.move_id
+        (revived + dormant).button_draft()
+        # Not before: what happens to an invoice, the billing follows.
+        super()._sync_write(source, items)
+        self._sync_write_moves(source, {item: billings[item] for item in touched})
+        dormant.button_cancel()
+        return items
+
+    @api.model
+    def _sync_write_moves(self, source, billings: dict) -> None:
+        """Have the invoices of ``billings``, by item, say what has changed in the documents."""
+        bare = {item: billing for item, billing in billings.items() if not billing.move_id}
+        lines_by_item = {item: self._sync_prepare_lines(item.decision.document) for item in billings}
+        accounting = self._get_accounting(list(lines_by_item.values()), source) if billings else ()
+        # Somebody has deleted the invoice of a draft.
+        self.concat(*bare.values())._make_moves([lines_by_item[item] for item in bare], source)
+        reissued = self.browse()
+        for item, billing in billings.items():
             move = billing.move_id
+            if item in bare:
+                continue
             if move.state == "draft":
-                move.write(billing._prepare_move_changes(item, lines, accounting))
-            elif move.state == "posted" and item.decision.document["status"] != "cancelled":
-                if item.paths.isdisjoint(_MONEY_PATHS):
-                    names = billing._get_changed_names(item.paths)
+                move.write(
+                    {
+                        **billing._prepare_move_changes(item, accounting),
+                        **billing._prepare_line_changes(item, lines_by_item[item], accounting),
+                    }
+                )
+            elif item.decision.document["status"] != "cancelled":
+                if item.paths.isdisjoint(billing._get_fixed_paths()):
+                    names = billing._get_changed_names(item)
                     details = billing._prepare_move_details()
                     move.write({name: value for name, value in details.items() if name in names})
                 else:
+                    billing._redraw_move(item, lines_by_item[item], accounting)
                     reissued += billing
-                    lines_list.append(lines)
-        reissued._reissue(lines_list, source)
-        return items
+        if reissued:
+            reissued.move_id.action_post()
+            reissued._reconcile_payments()
 
     @api.model
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_applied(source, items)
         billings = {item: self.browse(item.res_id) for item in items}
         for item, billing in billings.items():
-            if item.paths & _TOTAL_PATHS:
-                billing._check_total(item.decision.document.get("total"))
+            to_be_posted = "status" in item.paths and billing.move_id.state == "draft"
+            if to_be_posted or not item.paths.isdisjoint(_TOTAL_PATHS):
+                billing._check_total(item)
         to_post = self.env["account.move"].concat(
             *(
                 billing.move_id
@@ -394,6 +427,10 @@ class SchoolBilling(models.Model):
                 billing._cancel_move(source)
             elif status in ("sent", "overdue") and billing.state in ("partial", "paid"):
                 item.warn(f"invoice {billing.move_id.name} is {billing.state}; the status {status} changes nothing")
+            elif status in _POSTED and billing.state == "cancelled":
+                item.warn(
+                    f"invoice {billing.move_id.name} was cancelled in Odoo, and stays so until the status changes"
+                )
         self._sync_register_payments(source, billings)
         return items
 
@@ -401,29 +438,34 @@ class SchoolBilling(models.Model):
     def _sync_prepare_lines(self, document: dict) -> list[dict]:
         """The lines of a document as :meth:`_prepare_move` takes them: exact, with a price for each unit."""
         result = []
+        digits = self.env["decimal.precision"].precision_get
         for line in document["lines"]:
-            quantity = to_decimal(line.get("quantity") or 1)
+            quantity = _quantity(line)
             label = line.get("label") or line["code"] or ""
+            discount = to_decimal(line.get("discount") or 0)
             price = line.get("unitPrice")
             if price is not None:
                 price = to_decimal(price)
+                amount = quantity * price
             else:
                 amount = to_decimal(line["amount"])
                 price = amount / quantity
-                if price != round(price, 6):
-                    # No price for one gives this amount for all; the amount is what counts.
-                    label, quantity, price = (
-                        self.env._("%(label)s (%(quantity)s)", label=label, quantity=quantity),
-                        1,
-                        amount,
-                    )
+            if price != round(price, 6) or quantity != round(quantity, digits("Product Unit")):
+                # No price for one gives this amount for all, or Odoo would round how many; the amount is what counts.
+                label, quantity, price = (
+                    self.env._("%(label)s (%(quantity)s)", label=label, quantity=quantity),
+                    1,
+                    amount,
+                )
+            if discount != round(discount, digits("Discount")):
+                price, discount = price * (100 - discount) / 100, 0
             result.append(
                 {
                     "code": line["code"],
                     "label": label,
                     "quantity": quantity,
                     "price_unit": price,
-                    "discount": to_decimal(line.get("discount") or 0),
+                    "discount": discount,
                     "taxes": line.get("taxes"),
                 }
             )
@@ -487,25 +529,27 @@ class SchoolBilling(models.Model):
             vals["tax_ids"] = [Command.set([taxes[name.casefold()].id for name in line["taxes"]])]
         return vals
 
-    def _prepare_move_changes(self, item: Item, lines: list[dict], accounting: tuple) -> dict:
-        """What changes on the draft invoice where the document does. The rest may be somebody's work."""
-        vals = self._prepare_move(lines, *accounting)
-        names = self._get_changed_names(item.paths)
+    def _prepare_move_changes(self, item: Item, accounting: tuple) -> dict:
+        """What changes on the invoice where the document does, but for its lines. The rest may be somebody's work."""
+        vals = self._prepare_move([], *accounting)
+        names = self._get_changed_names(item)
         if not {"studentExternalId", "payerExternalId"}.isdisjoint(item.paths):
-            names.add("partner_id")
-        if "lines" in item.paths:
-            names.add("invoice_line_ids")
-            # Where one side has won, or is put back, its lines are taken as they are.
-            settled = item.restored or "lines" in {clash.path for clash, _winner in item.clashes}
-            last = [] if settled else self._sync_prepare_lines(item.binding.document)
-            vals["invoice_line_ids"] = self._prepare_line_changes(lines, last, *accounting[:2])
+            held = self.move_id._convert_to_write({name: self.move_id[name] for name in _CUSTOMER_TERMS})
+            vals.update((name, value) for name, value in held.items() if name not in names)
+            names.update(("partner_id", *_CUSTOMER_TERMS))
         return {name: value for name, value in vals.items() if name in names}
 
-    def _prepare_line_changes(self, lines: list[dict], last: list[dict], products: dict, taxes: dict) -> list:
-        """What changes on the lines of the draft invoice, so that they say what ``lines`` say otherwise than ``last``.
+    def _prepare_line_changes(self, item: Item, lines: list[dict], accounting: tuple) -> dict:
+        """What changes on the lines of the invoice, so that they say what ``lines`` say otherwise than was said last.
 
         The account, the analytic distribution and whatever else people have entered stays, as do sections and notes.
         """
+        if "lines" not in item.paths:
+            return {}
+        products, taxes, _journal = accounting
+        # Where one side has won, or is put back, its lines are taken as they are.
+        settled = item.restored or "lines" in {clash.path for clash, _winner in item.clashes}
+        last = [] if settled else self._sync_prepare_lines(item.binding.document)
         held = _by_code(
             (line.product_id.default_code or None, line)
             for line in self.move_id.invoice_line_ids
@@ -526,17 +570,26 @@ class SchoolBilling(models.Model):
                     if line[part] != known.get(part, known)
                     for name in names
                 }
+                if line["taxes"] is None and known.get("taxes") is not None:
+                    vals["tax_ids"] = [Command.set(present._get_computed_taxes().ids)]
                 commands.append(
                     Command.update(present.id, {name: value for name, value in vals.items() if name in names})
                 )
             else:
                 commands.append(Command.create(vals))
-        return commands + [Command.delete(line.id) for line in held.values()]
+        commands += [Command.delete(line.id) for line in held.values()]
+        return {"invoice_line_ids": commands}
 
-    def _get_changed_names(self, paths: Collection[str]) -> set[str]:
-        """The fields of the invoice that say what ``paths`` of a document do, but for the customer and the lines."""
-        names = {name for path in paths for name in _MOVE_FIELDS.get(path, ())}
-        if self.move_id.payment_reference != self.move_id.ref:
+    def _get_fixed_paths(self) -> tuple[str, ...]:
+        """What may not change silently once the invoice is posted."""
+        # Odoo does not let its terms of payment change then.
+        return (*_MONEY_PATHS, "dueDate") if self.move_id.invoice_payment_term_id else _MONEY_PATHS
+
+    def _get_changed_names(self, item: Item) -> set[str]:
+        """The fields of the invoice that say what changes in a document, but for the customer and the lines."""
+        names = {name for path in item.paths for name in _MOVE_FIELDS.get(path, ())}
+        ours = self.move_id.ref, item.binding.document.get("invoiceNumber") or self.name
+        if self.move_id.payment_reference not in ours:
             # Somebody has given the payer a reference of its own to pay with.
             names.discard("payment_reference")
         return names
@@ -562,17 +615,20 @@ class SchoolBilling(models.Model):
         guardian = (links.filtered("pays") or links)[:1].parent_id
         return (guardian or self.student_id).partner_id
 
-    def _check_total(self, total: int | float | None) -> None:
+    def _check_total(self, item: Item) -> None:
         self.ensure_one()
-        if total is None or self.move_id.state == "cancel":
+        total, move = item.decision.document.get("total"), self.move_id
+        if total is None or move.state == "cancel":
             return
-        if self.currency_id.compare_amounts(self.move_id.amount_total, total):
-            taxes = self.move_id.amount_tax
+        if "lines" in {clash.path for clash, winner in item.clashes if winner == ODOO}:
+            # So is what they come to.
+            return
+        if self.currency_id.compare_amounts(move.amount_total, total):
             raise Refused(
                 "/total",
                 "total_mismatch",
-                f"total is {total}, but the lines make {self.currency_id.round(self.move_id.amount_total)}"
-                + (f", taxes of {self.currency_id.round(taxes)} included" if taxes else ""),
+                f"total is {total}, but the lines make {self.currency_id.round(move.amount_total)}"
+                + (f", taxes of {self.currency_id.round(move.amount_tax)} included" if move.amount_tax else ""),
             )
 
     def _cancel_move(self, source=None) -> None:
@@ -612,15 +668,15 @@ class SchoolBilling(models.Model):
             cancel=True,
         )
 
-    def _reissue(self, lines_list: list[list[dict]], source) -> None:
-        """Credit the posted invoices of these billings and bill anew; payments move on to the new invoices."""
-        if not self:
-            return
-        for billing in self:
-            billing._reverse_move()
-        self._make_moves(lines_list, source)
-        self.move_id.action_post()
-        self._reconcile_payments()
+    def _redraw_move(self, item: Item, lines: list[dict], accounting: tuple) -> None:
+        """Credit the posted invoice and draw it up anew, as it is but for what changes in the document."""
+        self.ensure_one()
+        move = self.move_id
+        changes = self._prepare_move_changes(item, accounting)
+        self._reverse_move()
+        kept = {name: move[name] for name in ("invoice_date", "invoice_date_due", "ref", "payment_reference")}
+        self.move_id = move.copy({**kept, **changes, "school_billing_id": self.id})
+        self.move_id.write(self._prepare_line_changes(item, lines, accounting))
 
     # ------------------------------------------------------------------
     # Payments
@@ -787,6 +843,14 @@ class SchoolBilling(models.Model):
         if path == "total" and said is None:
             # Odoo counts it from the lines, which are compared themselves.
             return True
+        if path in ("total", "lines") and not self.move_id:
+            # Of an invoice that was deleted nothing is left to be kept.
+            return True
+        if path == "payerExternalId" and not said and not now:
+            # Somebody may have billed an employer, or another customer who is nobody's guardian.
+            customer = self.move_id.partner_id
+            guardians = customer.with_context(active_test=False).school_parent_ids
+            return not customer or customer == self.student_id.partner_id or bool(guardians)
         if path == "lines" and said and now and arrived:
             before, held, after = (
                 self._prepare_by_code(said),
@@ -804,6 +868,20 @@ class SchoolBilling(models.Model):
             )
         return super()._sync_untouched(path, said, now, arrived)
 
+    @api.model
+    def _sync_spelled_out(self, path, value):
+        if path == "lines" and value:
+            return [{"taxes": [], **line} for line in value]
+        return super()._sync_spelled_out(path, value)
+
+    @api.model
+    def _sync_changed_since(self, since):
+        return (
+            super()._sync_changed_since(since)
+            | Domain("move_id.write_date", ">=", since)
+            | Domain("move_id.invoice_line_ids.write_date", ">=", since)
+        )
+
     def _sync_written_at(self):
         invoice = self.move_id
         return max(
@@ -814,9 +892,9 @@ class SchoolBilling(models.Model):
         """What the ``lines`` of a document come to, by code: in whatever order, and however it is made up."""
         result = Counter()
         for line in lines:
-            quantity = to_decimal(line.get("quantity") or 1)
             amount = line.get("amount")
             if amount is None:
+                quantity = _quantity(line)
                 amount = quantity * to_decimal(line["unitPrice"]) * (100 - to_decimal(line.get("discount") or 0)) / 100
             result[line["code"], self.currency_id.round(float(amount))] += 1
         return result
@@ -832,6 +910,12 @@ class SchoolBilling(models.Model):
             line["taxes"] is None
             or {name.casefold() for name in line["taxes"]} == {name.casefold() for name in held.get("taxes", ())}
         )
+
+
+def _quantity(line: dict) -> Decimal:
+    """How many a line of a document is about: one, where it does not say."""
+    quantity = line.get("quantity")
+    return to_decimal(1 if quantity is None else quantity)
 
 
 def _as_sent(line: dict) -> dict:

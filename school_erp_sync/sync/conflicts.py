@@ -42,8 +42,10 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
     every_path = set().union(*asked.values())
     policies = source._conflict_policies(model._sync_entity, every_path)
     defaults = cache(lambda: model._sync_defaults(source))
-    held = model.concat(*records.values())._sync_to_json(source, every_path)
-    for (item, record), ours in zip(records.items(), held, strict=True):
+    # What is asked of one of them is fetched for all.
+    together = model.concat(*records.values())
+    held = together._sync_to_json(source, every_path)
+    for item, record, ours in zip(records, together, held, strict=True):
         if NEWEST in policies.values():
             _note_change(item, record)
         clashes = _merge(item, record, ours, asked[item], defaults)
@@ -61,7 +63,9 @@ def _merge(item: Item, record, ours: dict[str, Any], paths: set[str], defaults) 
     result = merge(base, ours, item.decision.document, paths, record._sync_untouched, record._sync_done)
     # What Odoo fills in by itself is nobody's change.
     of_odoo = {
-        clash.path for clash in result.clashes if is_empty(clash.base) and defaults().get(clash.path) == clash.ours
+        clash.path
+        for clash in result.clashes
+        if is_empty(clash.base) and (clash.path, clash.ours) in defaults().items()
     }
     item.paths = item.paths - paths | result.theirs | of_odoo
     return [clash for clash in result.clashes if clash.path not in of_odoo]

@@ -5,6 +5,7 @@ settings.load_profile("school")
 
 from . import (  # noqa: E402  the settings come before the tests that they are for
     test_academics,
+    test_accountant,
     test_allot,
     test_batch,
     test_billing,
