@@ -1,6 +1,6 @@
 """``billings``: one customer invoice, its lines and its payments."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -41,7 +41,7 @@ class Line(Payload):
             quantity = Decimal(1) if self.quantity is None else self.quantity
             net = quantity * self.unit_price * (100 - (self.discount or Decimal())) / 100
             # The amount is rounded to its own decimals; more would be asking for what no currency has.
-            if net.quantize(self.amount) != self.amount:
+            if net.quantize(self.amount, ROUND_HALF_UP) != self.amount:
                 yield (
                     ("amount",),
                     "total_mismatch",

@@ -203,6 +203,11 @@ class TestAccountant(ConflictCase, AccountingCase):
         self.send_ok("billings", self.sent(lines=[{"code": "A", "unitPrice": 3000, "discount": "33.335"}]))
         self.assertEqual(self.billing().move_id.amount_total, 1999.95)
 
+    def test_half_a_cent(self):
+        line = {"code": "A", "unitPrice": "100.05", "discount": 50, "amount": "50.03"}
+        self.send_ok("billings", self.sent(lines=[line], total="50.03"))
+        self.assertEqual(self.billing().move_id.amount_total, 50.03)
+
     def test_line_of_no_quantity_is_put_back(self):
         self.send_ok("billings", self.draft())
         invoice = self.billing().move_id
