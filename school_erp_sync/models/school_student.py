@@ -172,7 +172,8 @@ class SchoolStudent(models.Model):
         states = None
         records = {record.id: record for record in self.browse([item.res_id for item in placed if item.res_id])}
         for item in placed:
-            record = records.get(item.res_id, self.browse())
+            # Of a student that is new, the contact may have been there before.
+            record = records.get(item.res_id) or self.new({"partner_id": item.values.get("partner_id")})
             country_id = record.country_id.id
             if "address.country" in item.paths:
                 country_word = value_at(item.decision.document, "address.country")

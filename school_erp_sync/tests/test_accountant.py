@@ -297,3 +297,60 @@ class TestAccountant(ConflictCase, AccountingCase):
         self.assertEqual(self.billing().amount_total, 90)
         given = self.document("billings", "BIL-1")
         self.assertEqual(self.statuses(self.send_ok("billings", given)), ["unchanged"])
+
+
+@tagged("post_install", "-at_install")
+class TestTakeover(ConflictCase):
+    def setUp(self):
+        super().setUp()
+        self.source.sudo().match_rule = "email"
+
+    def contacts(self, numbers):
+        self.env["res.partner"].create(
+            [{"name": f"Old {n}", "email": f"n{n}@x.example", "phone": "+91 1111111111"} for n in numbers]
+        )
+
+    def documents(self, numbers):
+        return [
+            {"externalId": f"P{n}", "name": f"New {n}", "email": f"n{n}@x.example", "updatedAt": "2020-01-01T00:00:00Z"}
+            for n in numbers
+        ]
+
+    def test_no_query_a_contact_that_is_taken_over(self):
+        for start, rule in ((0, "odoo"), (1000, "newest")):
+            with self.subTest(rule):
+                self.policy(rule)
+                counts = []
+                for numbers in (
+                    range(start, start + 20),
+                    range(start + 20, start + 40),
+                    range(start + 40, start + 120),
+                ):
+                    self.contacts(numbers)
+                    self.env.flush_all()
+                    self.env.invalidate_all()
+                    before = self.env.cr.sql_log_count
+                    self.send_ok("parents", *self.documents(numbers))
+                    self.env.flush_all()
+                    counts.append(self.env.cr.sql_log_count - before)
+                # The first twenty fill caches; a few statements take so many rows at a time.
+                self.assertLess(counts[2] - counts[1], 20, counts)
+
+    def test_state_of_a_contact_whose_country_is_said(self):
+        self.source.sudo().match_rule = "reference"
+        texas = self.env.ref("base.state_us_5")
+        contact = self.env["res.partner"].create(
+            {"name": "Old", "ref": "S1", "state_id": texas.id, "country_id": texas.country_id.id}
+        )
+        self.policy("odoo")
+        self.send_ok("students", {"externalId": "S1", "fullName": "New", "address": {"country": "India", "city": "Y"}})
+        self.assertEqual((contact.name, contact.state_id, contact.city), ("Old", texas, "Y"))
+        self.policy("source")
+        other = self.env["res.partner"].create({"name": "Old", "ref": "S2", "country_id": texas.country_id.id})
+        self.send_ok("students", {"externalId": "S2", "fullName": "New", "address": {"state": "Texas"}})
+        self.assertEqual(other.state_id.name, "Texas")
+        self.env["res.partner"].create(
+            {"name": "Old", "ref": "S3", "state_id": texas.id, "country_id": texas.country_id.id}
+        )
+        self.send_ok("students", {"externalId": "S3", "fullName": "New", "address": {"country": "India"}})
+        self.assertEqual(self.document("students", "S3")["address"].get("state"), texas.name)
