@@ -253,9 +253,10 @@ def test_postgres_raises(sandbox, results, request, sqlstate, on, at_commit):
     name = f"forced {sqlstate}, {request.node.callspec.id}"
     times = 15 if LONG else 2
     tables = sandbox.tables()
+    front = Front(sandbox, name, results)
     saboteur = Saboteur(tables, sqlstate, on=on, at_commit=at_commit, times=times)
     try:
-        with Front(sandbox, name, results) as front:
+        with front:
             wait_until(lambda: saboteur.done() == times or front.failures, patience=900, pause=0.2)
             front.tally.injected["errors"] = saboteur.done()
     finally:

@@ -408,13 +408,19 @@ class SchoolBilling(models.Model):
             to_be_posted = "status" in item.paths and billing.move_id.state == "draft"
             if to_be_posted or not item.paths.isdisjoint(_TOTAL_PATHS):
                 billing._check_total(item)
-        to_post = self.env["account.move"].concat(
-            *(
-                billing.move_id
-                for item, billing in billings.items()
-                if item.decision.document["status"] in _POSTED and billing.move_id.state == "draft"
-            )
-        )
+        drafts = {
+            item: billing.move_id
+            for item, billing in billings.items()
+            if item.decision.document["status"] in _POSTED and billing.move_id.state == "draft"
+        }
+        at_work = {
+            item
+            for item, move in drafts.items()
+            if move.posted_before and item.paths.isdisjoint(("status", "payments")) and not item.binding.deleted
+        }
+        for item in at_work:
+            item.warn(f"invoice {drafts[item].name} was reset to draft in Odoo, and stays so until it is posted there")
+        to_post = self.env["account.move"].concat(*(move for item, move in drafts.items() if item not in at_work))
         to_post._school_post()
         for item, billing in billings.items():
             if billing.move_id in to_post and billing.move_id.date > billing.issue_date:
@@ -431,7 +437,9 @@ class SchoolBilling(models.Model):
                 item.warn(
                     f"invoice {billing.move_id.name} was cancelled in Odoo, and stays so until the status changes"
                 )
-        self._sync_register_payments(source, billings)
+        self._sync_register_payments(
+            source, {item: billing for item, billing in billings.items() if item not in at_work}
+        )
         return items
 
     @api.model

@@ -187,6 +187,21 @@ class TestAccountant(ConflictCase, AccountingCase):
         self.send("billings", self.sent(notes="More"))
         self.assertEqual(invoice.state, "cancel")
 
+    def test_reset_to_draft_in_odoo_stays_a_draft_until_the_source_says_otherwise(self):
+        self.send_ok("billings", self.sent())
+        invoice = self.billing().move_id
+        invoice.button_draft()
+        report = self.send_ok("billings", self.sent(notes="More"))
+        self.assertEqual((invoice.state, "More" in invoice.narration), ("draft", True))
+        self.assertIn("was reset to draft in Odoo", report.items[0].warnings[0])
+        report = self.send_ok(
+            "billings",
+            self.sent(
+                notes="More", status="partial", payments=[{"externalId": "P1", "date": "2025-06-05", "amount": 5}]
+            ),
+        )
+        self.assertEqual((invoice.state, self.billing().amount_paid), ("posted", 5))
+
     def test_total_said_for_the_first_time_where_odoo_wins(self):
         self.policy("odoo")
         self.send_ok("billings", self.draft())
