@@ -129,7 +129,7 @@ class SchoolPersonMixin(models.AbstractModel):
     @api.model
     def _sync_write_contacts(self, items_by_contact: dict[int, Item]) -> None:
         contacts = self.env["res.partner"].browse(items_by_contact)
-        staff = contacts.filtered(self._is_staff)
+        staff = self._get_staff(contacts)
         for contact in contacts:
             item = items_by_contact[contact.id]
             values = self._split_values(item.values)[1]
@@ -143,9 +143,10 @@ class SchoolPersonMixin(models.AbstractModel):
                 contact.write(values)
 
     @api.model
-    def _is_staff(self, contact) -> bool:
+    def _get_staff(self, contacts):
+        """Those of ``contacts`` who have a login of their own as members of staff."""
         # sudo: who has a login is not for API users to see; it decides what they may change.
-        return any(user._is_internal() for user in contact.sudo().user_ids)
+        return contacts.sudo().user_ids.filtered(lambda user: user._is_internal()).partner_id.sudo(False)
 
     @api.model
     def _split_values(self, values: dict) -> tuple[dict, dict]:
@@ -231,11 +232,11 @@ class SchoolPersonMixin(models.AbstractModel):
     def _sync_untouched(self, path, said, now, arrived):
         if path == self._sync_link_path:
             return self.env["school.parent.link"]._sync_untouched(said, now, arrived)
-        field = self._fields.get(self._sync_fields.get(path))
-        if field and field.inherited and self._is_staff(self.partner_id._origin):
-            # Such a contact keeps what it has, whatever is said of it.
+        if super()._sync_untouched(path, said, now, arrived):
             return True
-        return super()._sync_untouched(path, said, now, arrived)
+        # The contact of a member of staff keeps what it has, whatever is said of it.
+        field = self._fields.get(self._sync_fields.get(path))
+        return bool(field and field.inherited and self._get_staff(self.partner_id._origin))
 
     def _sync_done(self, path, arrived, now, said):
         if path == self._sync_link_path:
