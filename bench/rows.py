@@ -16,6 +16,8 @@ from timing import Check, Race, progress, timed
 
 BATCH = 1000
 ROWS: dict[str, Callable[..., Iterator[Check]]] = {}
+#: what takes minutes for one figure, and so has to be asked for
+ON_REQUEST = frozenset({"imports"})
 
 
 def row(function):

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from lab import Lab, dev
-from rows import ROWS
+from rows import ON_REQUEST, ROWS
 from timing import Check
 
 VERDICTS = {True: "reached", False: "**not reached**", None: ""}
@@ -25,7 +25,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE, too")
     parser.add_argument("--scale", type=float, default=1.0, help="part of the usual amounts (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contestant runs (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
+    usual = [name for name in ROWS if name not in ON_REQUEST]
+    rows = f"{', '.join(usual)} (the default); on request {', '.join(sorted(ON_REQUEST))}"
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=usual, metavar="ROW", help=rows)
     parser.add_argument("--workers", type=int, default=1, help="processes of the server (default: %(default)s)")
     return parser.parse_args()
 
