@@ -1,6 +1,7 @@
 from collections import Counter, defaultdict
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 from .school_batch_mixin import BATCH
 
@@ -18,6 +19,19 @@ class ResPartner(models.Model):
     school_student_ids = fields.One2many(
         "school.student", "partner_id", string="Roles as Student", groups="school_erp_sync.group_sync_reader"
     )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_in_a_role(self):
+        # sudo: a role in a school that the user may not see keeps the contact all the same.
+        contacts = self.sudo().with_context(active_test=False)
+        if contact := contacts.filtered(lambda one: one.school_student_ids or one.school_parent_ids)[:1]:
+            raise UserError(
+                self.env._(
+                    "%(name)s cannot be deleted: the contact belongs to a student or guardian. Delete the student or "
+                    "guardian first, or archive them.",
+                    name=contact.name,
+                )
+            )
 
     @api.model
     def _school_create(self, vals_list):

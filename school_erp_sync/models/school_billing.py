@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
 from odoo.tools import html2plaintext, plaintext2html
 
@@ -184,6 +185,26 @@ class SchoolBilling(models.Model):
         for billing in self:
             billing._cancel_move()
         return super().action_archive()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        """Keep what would be billed twice, and remove the drafts of the rest, which nobody needs any more."""
+        # sudo: what keeps a billing keeps it from those, too, who do not see invoices and payments.
+        billings = self.sudo()
+        for billing in billings:
+            posted = (billing.move_id + billing.move_ids).filtered(lambda move: move.state == "posted")
+            if posted or billing.payment_ids._filter_live():
+                raise UserError(
+                    self.env._(
+                        "%(billing)s cannot be deleted: invoice %(invoice)s is posted, or payments are registered. The "
+                        "source would bill it again. Archive the billing instead, which cancels the invoice; reverse "
+                        "its payments first.",
+                        billing=billing.name,
+                        invoice=posted[:1].name or billing.move_id.name or self.env._("(draft)"),
+                    )
+                )
+        self.env["school.fee.installment"].sudo().search([("billing_id", "in", self.ids)]).billing_id = False
+        (billings.move_id + billings.move_ids).filtered(lambda move: move.state == "draft").unlink()
 
     def action_open_invoices(self):
         """:return: the action that shows the invoice, and the credit notes and invoices before it"""

@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 
 class SchoolBillingPayment(models.Model):
@@ -21,6 +22,22 @@ class SchoolBillingPayment(models.Model):
     payment_state = fields.Selection(related="payment_id.state")
 
     _identity = models.UniqueIndex("(billing_id, external_id)", "This payment is registered already.")
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_registered(self):
+        if registered := self.filtered("payment_id")[:1]:
+            raise UserError(
+                self.env._(
+                    "Payment %(payment)s of %(billing)s cannot be deleted: the source would register it again. Cancel "
+                    "the payment in Accounting instead.",
+                    payment=registered.external_id or registered.date,
+                    billing=registered.billing_id.name,
+                )
+            )
+
+    def _filter_live(self):
+        """Those of these payments that stand in the books, or may yet do so."""
+        return self.filtered(lambda payment: payment.payment_id.state not in (False, "canceled", "rejected"))
 
     def action_open_payment(self):
         """:return: the action that opens the payment in Odoo's accounting"""

@@ -8,6 +8,7 @@ class SchoolCodeMixin(models.AbstractModel):
     """A short list of a school, such as its grades, whose entries documents name by their codes."""
 
     _name = "school.code.mixin"
+    _inherit = ["school.referred.mixin"]
     _description = "Entry of a List That Documents Name by Its Code"
     _order = "code, id"
     _rec_names_search = ["name", "code"]

@@ -1,6 +1,7 @@
 from decimal import Decimal
 
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 from ..contract.money import to_decimal
 from ..sync.allot import allot
@@ -25,6 +26,19 @@ class SchoolFeeInstallment(models.Model):
     )
     billing_state = fields.Selection(related="billing_id.state", string="Billing Status")
     amount_due = fields.Monetary(related="billing_id.amount_due", string="Still Due")
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        if billed := self.filtered("billing_id")[:1]:
+            raise UserError(
+                self.env._(
+                    "Installment %(number)s of %(schedule)s cannot be deleted: it has the billing %(billing)s. Cancel "
+                    "and delete the billing first.",
+                    number=billed.number,
+                    schedule=billed.schedule_id.name,
+                    billing=billed.billing_id.name,
+                )
+            )
 
     def action_open_billing(self):
         """:return: the action that opens the billing of this installment"""

@@ -122,8 +122,7 @@ class SchoolParentLink(models.Model):
             elif changed := {name: value for name, value in values.items() if (link[name] or False) != value}:
                 link.write(changed)
                 touched |= link
-        # The other end's last document no longer says how it is: what it says next is to be compared anew.
-        source._forget_said(entity, (gone | touched)[other_side].ids, _OTHER_PATH[path])
+        (gone | touched)._forget_said(source, side)
         gone.unlink()
         self._for_batch(len(wanted)).create(
             [
@@ -131,6 +130,14 @@ class SchoolParentLink(models.Model):
                 for (own_id, other_id), values in wanted.items()
             ]
         )
+
+    def _forget_said(self, sources, side: str) -> None:
+        """Have the ends of these links other than ``side`` be compared anew with what ``sources`` say of them next.
+
+        Their last documents no longer say how it is.
+        """
+        other_side, entity = _OTHER_SIDE[side]
+        sources._forget_said(entity, self[other_side].ids, _OTHER_PATH[entity])
 
     @api.model
     def _prepare_values(self, link: dict[str, Any]) -> dict[str, Any]:

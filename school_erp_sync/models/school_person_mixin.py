@@ -6,6 +6,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, email_normalize
 
+from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
+
 from ..sync.item import Item, Reference
 from ..sync.merge import value_at
 
@@ -37,6 +39,24 @@ class SchoolPersonMixin(models.AbstractModel):
             else:
                 self.partner_id._archive_idle_school_contacts()
         return result
+
+    def unlink(self):
+        contacts = self.partner_id
+        self._unlink_links()
+        result = super().unlink()
+        if not self.env.context.get(MODULE_UNINSTALL_FLAG):
+            contacts.exists()._archive_idle_school_contacts()
+        return result
+
+    def _unlink_links(self) -> None:
+        """Remove the links of these people, and have those at the other end say theirs anew.
+
+        Their last documents named people who will be others when they are sent again.
+        """
+        # sudo: sources of which the user sees nothing have to forget it, too.
+        sources = self.env["school.sync.source"].sudo().with_context(active_test=False).search_fetch([], ["name"])
+        self.link_ids._forget_said(sources, self._sync_link_side)
+        self.link_ids.unlink()
 
     def action_open_contact(self):
         """:return: the action that opens the contact behind this role"""

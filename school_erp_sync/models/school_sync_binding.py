@@ -3,6 +3,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 
 class SchoolSyncBinding(models.Model):
@@ -39,6 +41,41 @@ class SchoolSyncBinding(models.Model):
     _identity = models.UniqueIndex("(source_id, entity, external_id)", "This external ID is bound already.")
     _record_index = models.Index("(res_model, res_id)")
     _page_index = models.Index("(source_id, entity, id)")
+
+    def unlink(self):
+        # What waits for a decision or for another record, or has failed, is over with the record that it was about.
+        self.filtered("res_id")._forget_open_work()
+        return super().unlink()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_of_a_record(self):
+        for res_model, bindings in self.grouped("res_model").items():
+            if res_model not in self.env:
+                continue
+            existing = set(self.env[res_model].browse(bindings.mapped("res_id")).exists().ids)
+            if bound := bindings.filtered(lambda binding, existing=existing: binding.res_id in existing)[:1]:
+                raise UserError(
+                    self.env._(
+                        "%(name)s knows %(record)s as %(external_id)s. Without this binding, the next document makes "
+                        "the record twice. Archive or delete the record instead.",
+                        name=bound.source_id.name,
+                        record=bound.res_name,
+                        external_id=bound.external_id,
+                    )
+                )
+
+    def _forget_open_work(self) -> None:
+        identities = {(one.source_id, one.entity, one.external_id) for one in self}
+        # sudo: whoever may delete the record may delete what is still to be done about it.
+        env = self.sudo().env
+        of_bindings = Domain("source_id", "in", self.source_id.ids) & Domain(
+            "external_id", "in", self.mapped("external_id")
+        )
+        parked = env["school.sync.parked"].search(of_bindings)
+        parked.filtered(lambda one: (one.source_id, one.entity, one.external_id) in identities).unlink()
+        env["school.sync.conflict"].search([("binding_id", "in", self.ids)]).unlink()
+        for (source, entity), bindings in self.sudo().grouped(lambda one: (one.source_id, one.entity)).items():
+            env["school.sync.incident"]._settle(source, entity, {}, set(bindings.mapped("external_id")))
 
     @api.depends("document")
     def _compute_document_text(self):

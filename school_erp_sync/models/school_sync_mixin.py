@@ -19,6 +19,7 @@ class SchoolSyncMixin(models.AbstractModel):
     """
 
     _name = "school.sync.mixin"
+    _inherit = ["school.referred.mixin"]
     _description = "Record That a School System Sends"
 
     #: the word in the path of the API, such as "students"
@@ -46,16 +47,17 @@ class SchoolSyncMixin(models.AbstractModel):
         readonly=True,
     )
 
-    @api.ondelete(at_uninstall=True)
-    def _unlink_bindings(self):
-        # sudo: whoever may delete the record may delete what says where it came from; nobody may keep a binding of it.
-        bindings = (
-            self.env["school.sync.binding"]
-            .sudo()
-            .search(Domain("res_model", "=", self._name) & Domain("res_id", "in", self.ids))
-        )
-        self.env["school.sync.conflict"].sudo().search([("binding_id", "in", bindings.ids)]).unlink()
+    def unlink(self):
+        bindings = self._find_bindings()
+        result = super().unlink()
         bindings.unlink()
+        return result
+
+    def _find_bindings(self):
+        """:return: the bindings of these records, of every source"""
+        # sudo: whoever may delete or merge records may do so with what says where they came from.
+        bindings = self.env["school.sync.binding"].sudo()
+        return bindings.search(Domain("res_model", "=", self._name) & Domain("res_id", "in", self.ids), order="id")
 
     def action_open_bindings(self):
         """:return: the action that shows which documents of which sources this record comes from"""

@@ -4,7 +4,7 @@ from datetime import timedelta
 from graphlib import TopologicalSorter
 
 from odoo import api, fields, models, tools
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import AccessError, RedirectWarning, UserError, ValidationError
 from odoo.fields import Command, Domain
 from odoo.tools import SQL, frozendict
 
@@ -159,6 +159,35 @@ class SchoolSyncSource(models.Model):
             )
         return super().write(vals)
 
+    def unlink(self):
+        users, keys = self.sudo().user_id, self._get_keys()
+        result = super().unlink()
+        keys._remove()
+        users._archive_school_api_users()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_known(self):
+        """What a source calls its records is all that keeps them from being made a second time."""
+        # sudo: a manager sees all bindings of the source, and may have no right to count what is parked.
+        of_source = [("source_id", "in", self.ids)]
+        bound = self.env["school.sync.binding"].sudo().search_count([*of_source, ("res_id", "!=", False)])
+        parked = self.env["school.sync.parked"].sudo().search_count(of_source)
+        if bound or parked:
+            raise RedirectWarning(
+                self.env._(
+                    "%(name)s cannot be deleted: it is bound to %(bound)s record(s), and %(parked)s document(s) are "
+                    "parked. Without the bindings, a later source makes every record twice. Archive it instead: its "
+                    "keys then open nothing, and it notifies nobody.",
+                    name=", ".join(self.mapped("name")),
+                    bound=bound,
+                    parked=parked,
+                ),
+                self.env.ref("school_erp_sync.school_sync_source_archive_action").id,
+                self.env._("Archive"),
+                {"active_model": self._name, "active_ids": self.ids, "active_id": self[:1].id},
+            )
+
     def _check_user_choice(self, vals_list):
         """Whoever chooses the user of a source can make a key that acts as that user.
 
@@ -290,7 +319,8 @@ class SchoolSyncSource(models.Model):
         return self.env[self._sync_entities()[entity]]
 
     def _forget_said(self, entity: str, res_ids: list[int], path: str) -> None:
-        """Take ``path`` out of the last documents of these records: by another way it has become something else."""
+        """Take ``path`` out of the last documents that these sources sent of these records: by another way it has
+        become something else."""
         if not res_ids:
             return
         env = self.env
@@ -298,10 +328,10 @@ class SchoolSyncSource(models.Model):
             SQL(
                 """
                 SELECT id, document FROM school_sync_binding
-                 WHERE source_id = %s AND entity = %s AND res_id = ANY(%s) AND jsonb_exists(document, %s)
-                 ORDER BY external_id COLLATE "C" FOR UPDATE
+                 WHERE source_id = ANY(%s) AND entity = %s AND res_id = ANY(%s) AND jsonb_exists(document, %s)
+                 ORDER BY source_id, external_id COLLATE "C" FOR UPDATE
                 """,
-                self.id,
+                self.ids,
                 entity,
                 res_ids,
                 path,

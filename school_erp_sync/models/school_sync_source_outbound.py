@@ -180,8 +180,10 @@ class SchoolSyncSource(models.Model):
         return action
 
     def _people_to_notify(self):
-        """Those of the people to tell who still are at the school."""
+        """Those of the people to tell who still are at the school; nobody where the source is archived."""
         self.ensure_one()
+        if not self.active:
+            return self.env["res.users"]
         return self.notify_user_ids.filtered(lambda user: user.active and self.company_id in user.company_ids)
 
     def _queue_mail(self, template, res_id: int, people) -> None:
