@@ -18,6 +18,7 @@ from . import school_sync_parked
 from . import school_sync_parked_reference
 from . import school_sync_conflict
 from . import school_sync_conflict_line
+from . import base_partner_merge
 from . import res_partner
 from . import res_users
 from . import res_users_apikeys

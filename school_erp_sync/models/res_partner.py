@@ -33,6 +33,39 @@ class ResPartner(models.Model):
                 )
             )
 
+    def _school_merge_roles(self, survivor) -> None:
+        """Merge what these contacts are at school, before they become the one contact ``survivor``.
+
+        :raises odoo.exceptions.UserError: where they cannot be one person of one school
+        """
+        # sudo: whoever may merge contacts merges what they are at school with them, or is told that it cannot be.
+        contacts = self.sudo().with_context(active_test=False)
+        students = contacts.school_student_ids
+        parents = contacts.school_parent_ids
+        if not students and not parents:
+            return
+        companies = students.company_id | parents.company_id | contacts.company_id
+        if len(companies) > 1:
+            raise UserError(
+                self.env._(
+                    "These contacts belong to different companies: %(companies)s. The contact of a student or guardian "
+                    "belongs to one school. Merge only contacts of that school.",
+                    companies=", ".join(companies.mapped("name")),
+                )
+            )
+        if link := students.link_ids.filtered(lambda link: link.parent_id in parents)[:1]:
+            raise UserError(
+                self.env._(
+                    "%(guardian)s is a guardian of %(student)s: they cannot be one contact.",
+                    guardian=link.parent_id.name,
+                    student=link.student_id.name,
+                )
+            )
+        for roles in (students, parents):
+            kept = roles.filtered(lambda role: role.partner_id == survivor)[:1] or roles.sorted("id")[:1]
+            (roles - kept)._merge_into(kept)
+            kept.filtered(lambda role: role.partner_id != survivor).partner_id = survivor
+
     @api.model
     def _school_create(self, vals_list):
         """Create the contacts of new persons, many at once. :return: them, in this environment"""

@@ -24,6 +24,9 @@ _UNSAID = {"priority": 1} | dict.fromkeys(
     ("custodial", "emergency", "livesWith", "pickup", "receivesMail", "pays"), False
 )
 
+# What two links of one pair say together, besides what only one of them can say.
+_UNITED_FIELDS = ("relation", "custodial", "emergency", "lives_with", "pickup", "receives_mail", "pays")
+
 _Links = list[dict[str, Any]] | None
 
 _OTHER_PATH = {"parents": "students", "students": "parents"}
@@ -122,6 +125,8 @@ class SchoolParentLink(models.Model):
             elif changed := {name: value for name, value in values.items() if (link[name] or False) != value}:
                 link.write(changed)
                 touched |= link
+        # A person may have several names, as after a merge: what is said under one does not take away the others'.
+        gone -= gone._said_under_other_names(source, side, path, {item.binding.id for item in items})
         (gone | touched)._forget_said(source, side)
         gone.unlink()
         self._for_batch(len(wanted)).create(
@@ -131,6 +136,22 @@ class SchoolParentLink(models.Model):
             ]
         )
 
+    def _move_to(self, survivor, side: str) -> None:
+        """Make these links those of ``survivor``; where it has the same one, that says what either of them said.
+
+        :param side: the field that holds the people who become ``survivor``
+        """
+        other_side, _entity = _OTHER_SIDE[side]
+        known = {link[other_side]: link for link in survivor.link_ids}
+        for link in self:
+            kept = known.setdefault(link[other_side], link)
+            if kept == link:
+                link[side] = survivor
+                continue
+            # Of a link without an end nothing is missing: it goes on. So do calls to its own place in the order.
+            kept.write({name: link[name] for name in _UNITED_FIELDS if link[name] and not kept[name]})
+            link.unlink()
+
     def _forget_said(self, sources, side: str) -> None:
         """Have the ends of these links other than ``side`` be compared anew with what ``sources`` say of them next.
 
@@ -138,6 +159,23 @@ class SchoolParentLink(models.Model):
         """
         other_side, entity = _OTHER_SIDE[side]
         sources._forget_said(entity, self[other_side].ids, _OTHER_PATH[entity])
+
+    def _said_under_other_names(self, source, side: str, path: str, own_binding_ids: set[int]):
+        """Those of these links that documents of other bindings of the same people say, at ``path``."""
+        documents = source._last_documents(self[side], but=own_binding_ids)
+        if not documents:
+            return self.browse()
+        other_side, entity = _OTHER_SIDE[side]
+        names = source._names(entity, self[other_side].ids)
+        said = {
+            (res_id, link["externalId"])
+            for res_id, of_record in documents.items()
+            for document in of_record
+            for link in document.get(path) or ()
+        }
+        return self.filtered(
+            lambda link: any((link[side].id, name) in said for name in names.get(link[other_side].id, ()))
+        )
 
     @api.model
     def _prepare_values(self, link: dict[str, Any]) -> dict[str, Any]:
@@ -152,10 +190,10 @@ class SchoolParentLink(models.Model):
         """The links of ``records`` as the contract words them, by record id, but for people unknown to ``source``."""
         other_side, entity = _OTHER_SIDE[side]
         links = self.search([(side, "in", records.ids)])
-        external_ids = source._external_ids(entity, links[other_side].ids)
+        names_in = source._names_in(records, entity, links[other_side].ids)
         result = defaultdict(list)
         for link in links:
-            if external_id := external_ids.get(link[other_side].id):
+            for external_id in names_in(link[side].id, link[other_side].id):
                 result[link[side].id].append({"externalId": external_id, **link._to_json()})
         return result
 

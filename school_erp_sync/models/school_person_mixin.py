@@ -3,7 +3,8 @@ from collections import Counter, defaultdict
 import phonenumbers
 
 from odoo import api, fields, models
-from odoo.fields import Domain
+from odoo.fields import Command, Domain
+from odoo.models import MAGIC_COLUMNS
 from odoo.tools import SQL, email_normalize
 
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
@@ -57,6 +58,45 @@ class SchoolPersonMixin(models.AbstractModel):
         sources = self.env["school.sync.source"].sudo().with_context(active_test=False).search_fetch([], ["name"])
         self.link_ids._forget_said(sources, self._sync_link_side)
         self.link_ids.unlink()
+
+    # ------------------------------------------------------------------
+    # Merging roles
+    # ------------------------------------------------------------------
+
+    def _merge_into(self, survivor) -> None:
+        """Make these roles and ``survivor``, of the same school, one: their links, bindings and records are its own.
+
+        What the survivor does not say is taken from them, and every source goes on calling it as before.
+
+        :raises odoo.exceptions.UserError: where they cannot be one person
+        """
+        if not self:
+            return
+        values = survivor._prepare_merged_values(self)
+        self.link_ids._move_to(survivor, self._sync_link_side)
+        for model, name in self._fields_referring():
+            field = self.env[model]._fields[name]
+            if not (field.compute and field.readonly):
+                self.env[model].with_context(active_test=False).search([(name, "in", self.ids)])[name] = survivor
+        for model in self.pool.descendants(["school.sync.record.mixin"], "_inherit"):
+            if not self.env[model]._abstract:
+                told = self.env[model].search(Domain("res_model", "=", self._name) & Domain("res_id", "in", self.ids))
+                told.res_id = survivor.id
+        # Their contacts are merged as well, and need not be archived first.
+        super().unlink()
+        survivor.write(values)
+
+    def _prepare_merged_values(self, others) -> dict:
+        """What this role takes from ``others`` that become one with it."""
+        values = {}
+        for name, field in self._fields.items():
+            if field.inherited or not field.store or field.compute or name in MAGIC_COLUMNS:
+                continue
+            if field.type == "many2many":
+                values[name] = [Command.link(one.id) for one in others[name]]
+            elif field.type != "one2many" and not self[name] and (found := others.filtered(name)[:1]):
+                values[name] = field.convert_to_write(found[name], found)
+        return values
 
     def action_open_contact(self):
         """:return: the action that opens the contact behind this role"""
@@ -124,7 +164,7 @@ class SchoolPersonMixin(models.AbstractModel):
 
     @api.model
     def _sync_create(self, source, items: list[Item]):
-        self._sync_write_contacts({item.values["partner_id"]: item for item in items if "partner_id" in item.values})
+        self._sync_write_contacts([(item.values["partner_id"], item) for item in items if "partner_id" in item.values])
         newcomers = [item for item in items if "partner_id" not in item.values]
         contacts = self.env["res.partner"]._school_create(
             # A new contact belongs to the school that sent it: other companies have no business with it.
@@ -140,18 +180,18 @@ class SchoolPersonMixin(models.AbstractModel):
     @api.model
     def _sync_write(self, source, items: list[Item]) -> list[Item]:
         records = self.browse([item.res_id for item in items])
-        self._sync_write_contacts(dict(zip(records.partner_id.ids, items, strict=True)))
+        self._sync_write_contacts([(record.partner_id.id, item) for record, item in zip(records, items, strict=True)])
         for record, item in zip(records, items, strict=True):
             if own := self._split_values(item.values)[0]:
                 record.write(own)
         return items
 
     @api.model
-    def _sync_write_contacts(self, items_by_contact: dict[int, Item]) -> None:
-        contacts = self.env["res.partner"].browse(items_by_contact)
+    def _sync_write_contacts(self, items: list[tuple[int, Item]]) -> None:
+        """:param items: each with the id of its contact; several may be about the same"""
+        contacts = self.env["res.partner"].browse(contact_id for contact_id, _item in items)
         staff = self._get_staff(contacts)
-        for contact in contacts:
-            item = items_by_contact[contact.id]
+        for contact, (_contact_id, item) in zip(contacts, items, strict=True):
             values = self._split_values(item.values)[1]
             if contact in staff and values:
                 # Whoever may change a colleague's e-mail may take over the account; Odoo refuses that, rightly.

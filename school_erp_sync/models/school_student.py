@@ -1,5 +1,7 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Command
+from odoo.tools import format_date
 
 from ..contract.student import StudentDocument
 from ..sync.item import Item
@@ -122,6 +124,19 @@ class SchoolStudent(models.Model):
         for student in self:
             student.fee_schedule_count = len(student.fee_schedule_ids)
             student.billing_count = len(student.billing_ids)
+
+    def _merge_into(self, survivor):
+        born = (self | survivor).filtered("birth_date")
+        days = sorted(set(born.mapped("birth_date")))
+        if len(days) > 1:
+            raise UserError(
+                self.env._(
+                    "These students were born on different days: %(days)s. If they are one student, correct the date "
+                    "of birth first.",
+                    days=", ".join(format_date(self.env, day) for day in days),
+                )
+            )
+        return super()._merge_into(survivor)
 
     def action_open_fee_schedules(self):
         """:return: the action that shows this student's fee schedules"""

@@ -170,9 +170,9 @@ class SchoolSyncMixin(models.AbstractModel):
         result = [{path: record._sync_field_to_json(name) for path, name in asked.items()} for record in self]
         for path, (entity, name) in self._sync_reference_fields.items():
             if paths is None or path in paths:
-                external_ids = source._external_ids(entity, self[name].ids)
+                names_in = source._names_in(self, entity, self[name].ids)
                 for record, current in zip(self, result, strict=True):
-                    current[path] = external_ids.get(record[name].id)
+                    current[path] = next(iter(names_in(record.id, record[name].id)), None)
         return result
 
     def _sync_field_to_json(self, name: str) -> Any:

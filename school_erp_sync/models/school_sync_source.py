@@ -1,5 +1,6 @@
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from graphlib import TopologicalSorter
 
@@ -370,13 +371,49 @@ class SchoolSyncSource(models.Model):
         )
 
     def _external_ids(self, entity: str, res_ids: list[int]) -> dict[int, str]:
-        """What this source calls the records ``res_ids`` of ``entity``, by record id."""
+        """What this source calls the records ``res_ids`` of ``entity``, by record id: the oldest of several names."""
+        return {res_id: names[0] for res_id, names in self._names(entity, res_ids).items()}
+
+    def _names(self, entity: str, res_ids: Collection[int]) -> dict[int, list[str]]:
+        """All that this source calls the records ``res_ids`` of ``entity``, by record id, the oldest name first.
+
+        A record has several names where people have merged two that the source tells apart.
+        """
+        result = defaultdict(list)
+        for binding in self._bindings_of(entity, res_ids, ["res_id", "external_id"]):
+            result[binding.res_id].append(binding.external_id)
+        return result
+
+    def _names_in(self, records, entity: str, res_ids: Collection[int]) -> Callable[[int, int], list[str]]:
+        """How the last documents of ``records`` call the records ``res_ids`` of ``entity`` that they refer to.
+
+        :return: a function of two record ids, of one that refers and one that is referred to; it gives the names that
+            the documents use, or else the oldest, and none for what the source does not know
+        """
+        names, said = self._names(entity, res_ids), {}
+        if any(len(of_one) > 1 for of_one in names.values()):
+            said = {
+                res_id: {reference.external_id for one in documents for reference in records._sync_references(one)}
+                for res_id, documents in self._last_documents(records).items()
+            }
+
+        def names_in(record_id: int, res_id: int) -> list[str]:
+            known = names.get(res_id, [])
+            return [name for name in known if name in said.get(record_id, ())] or known[:1]
+
+        return names_in
+
+    def _last_documents(self, records, but: Collection[int] = ()) -> dict[int, list[dict]]:
+        """The last documents that this source sent of ``records``, by record id; not of the bindings ``but``."""
+        result = defaultdict(list)
+        for binding in self._bindings_of(records._sync_entity, records.ids, ["res_id", "document", "deleted_at"]):
+            if binding.id not in but and binding.document and not binding.deleted_at:
+                result[binding.res_id].append(binding.document)
+        return result
+
+    def _bindings_of(self, entity: str, res_ids: Collection[int], fnames: list[str]):
         # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.
         bindings = self.env["school.sync.binding"].sudo()
-        return {
-            binding.res_id: binding.external_id
-            for binding in bindings.search_fetch(
-                [("source_id", "=", self.id), ("entity", "=", entity), ("res_id", "in", res_ids)],
-                ["res_id", "external_id"],
-            )
-        }
+        return bindings.search_fetch(
+            [("source_id", "=", self.id), ("entity", "=", entity), ("res_id", "in", list(res_ids))], fnames, order="id"
+        )

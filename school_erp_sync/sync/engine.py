@@ -158,9 +158,16 @@ def archive(source, entity: str, external_id: str) -> Item | None:
         item.status = Status.ARCHIVED if waiting else Status.UNCHANGED
         return item
     _claim(source, model, [item])
+    # What the source still knows by another name, as after a merge, is not gone with this one.
+    names = record._find_bindings().filtered(lambda one: one.source_id == source and one.id != binding.id)
+    living = names.filtered(lambda one: not one.deleted_at)
+    if living:
+        # Whoever deletes that name at this moment, and cannot see that this one is gone, is made to look again.
+        _touch(source, living.ids)
     try:
         with model.env.cr.savepoint():
-            record.action_archive()
+            if not living:
+                record.action_archive()
     except psycopg2.errors.IntegrityError as exc:
         raise UserError(_broken_rule(model, exc)) from exc
     item.version += 1

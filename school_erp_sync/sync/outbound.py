@@ -152,11 +152,18 @@ def _bindings(source, entity: str, of_binding: Domain, of_record: Domain, limit:
 
 def _documents(source, entity: str, bindings) -> list[dict[str, Any]]:
     records = source._sync_model(entity).browse(bindings.mapped("res_id"))
-    by_id = records._sync_read(source, {binding.res_id: binding.document for binding in bindings})
+    by_binding, rest = {}, bindings
+    while rest:
+        # Of a record with several names, each is told as its own document words it.
+        turn = rest.concat(*(of_record[:1] for of_record in rest.grouped("res_id").values()))
+        documents = {binding.res_id: binding.document for binding in turn}
+        by_id = records.browse(documents)._sync_read(source, documents)
+        by_binding.update((binding, by_id[binding.res_id]) for binding in turn)
+        rest -= turn
     return [
         {
             "externalId": binding.external_id,
-            **by_id[record.id],
+            **by_binding[binding],
             "updatedAt": _updated_at(binding),
             "id": record.id,
             "model": record._name,

@@ -10,6 +10,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_batch,
     test_billing,
     test_conflicts,
+    test_contact_merge,
     test_contract,
     test_employees,
     test_engine,
