@@ -5,28 +5,31 @@ A document says only what it knows: a field that is absent leaves what is stored
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic import ValidationError as PydanticValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+
+from .money import write_amount
+from .text import Message, _lt, fault, quote
 
 NAME_LENGTH = 255
 TEXT_LENGTH = 2000
 MOST_WARNINGS = 20
 MOST_NAMED = 5
-OLDEST_BIRTH = date(1900, 1, 1)
-OLDEST_MOMENT = datetime(1900, 1, 1, tzinfo=timezone.utc)
-NEWEST_MOMENT = datetime(2200, 1, 1, tzinfo=timezone.utc)
+OLDEST_YEAR, NEWEST_YEAR = 1900, 2199
 
 # PostgreSQL cannot store NUL; the other control characters have no meaning in a name, a phone number or an address.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_LINE_BREAK = re.compile(r"[\r\n\v\f\x85\u2028\u2029]")
+# What neither an address nor an Idempotency-Key can hold, besides.
+_NOT_ONE_LINE = re.compile(r"[\t\r\n\x80-\x9f\u2028\u2029]")
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}$")
 _ISO_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 _URL = re.compile(r"https?://[^\s]+$")
@@ -48,6 +51,9 @@ class FieldError:
     def as_json(self) -> dict[str, str]:
         return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
 
+    def translated(self, translate: Callable[[str], str]) -> "FieldError":
+        return replace(self, detail=translate(self.detail))
+
 
 @dataclass(slots=True)
 class Reading:
@@ -61,67 +67,107 @@ class Reading:
     errors: list[FieldError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    def translated(self, translate: Callable[[str], str]) -> "Reading":
+        """The same, told in another language.
 
-def _without_control_characters(value: str) -> str:
+        :param translate: what to make of each sentence, which is a :class:`~.text.Message`
+        """
+        return replace(
+            self,
+            errors=[error.translated(translate) for error in self.errors],
+            warnings=[translate(warning) for warning in self.warnings],
+        )
+
+
+def check_plain(value: str) -> str:
+    """:raises PydanticCustomError: where ``value`` holds a control character"""
     if _CONTROL.search(value):
-        raise PydanticCustomError("control_character", "contains a control character; remove it")
+        raise fault("control_character", _lt("%(field)s contains a control character. Remove it."))
     return value
+
+
+def check_one_line(value: str) -> str:
+    """:raises PydanticCustomError: where neither an address nor a header can hold ``value``"""
+    if _NOT_ONE_LINE.search(value):
+        raise fault("not_addressable", _lt("%(field)s contains a line break, a tab or a similar character. Remove it."))
+    return value
+
+
+def _addressable(value: str) -> str:
+    if value in (".", ".."):
+        raise fault("not_addressable", _lt("%(field)s must not be %(value)s. Send another identifier."))
+    return check_one_line(value)
 
 
 def _iso_date_text(value: Any) -> Any:
     if isinstance(value, str) and _ISO_DATE.match(value.strip()):
         return value.strip()
-    raise PydanticCustomError("invalid_date", "must be a date written as YYYY-MM-DD, in quotes")
+    raise fault("invalid_date", _lt("%(field)s %(value)s is not a date. Write it as YYYY-MM-DD, in quotes."))
 
 
 def _iso_datetime_text(value: Any) -> Any:
     if isinstance(value, str) and _ISO_DATETIME.match(value.strip()):
         return value.strip()
-    raise PydanticCustomError(
-        "invalid_datetime", "must be a date and time with a zone, such as 2025-05-03T10:12:44Z, in quotes"
+    raise fault(
+        "invalid_datetime",
+        _lt(
+            "%(field)s %(value)s is not a date and time. Write it with a zone, such as 2025-05-03T10:12:44Z, in quotes."
+        ),
     )
 
 
-def _addressable(value: str) -> str:
-    if _LINE_BREAK.search(value) or value in (".", ".."):
-        raise PydanticCustomError(
-            "not_addressable", "must not be a dot or hold a line break: no address could name such a record"
-        )
-    return value
-
-
-def _moment(value: datetime) -> datetime:
+def _known_year(value: date) -> date:
     try:
-        moment = value.astimezone(timezone.utc)
+        year = value.astimezone(timezone.utc).year if isinstance(value, datetime) else value.year
     except OverflowError:
-        moment = None
-    if moment is None or not OLDEST_MOMENT <= moment < NEWEST_MOMENT:
-        raise PydanticCustomError("out_of_range", "must lie between the years 1900 and 2200; check the year")
-    return value
-
-
-def _email(value: str) -> str:
-    if not _EMAIL.match(value):
-        raise PydanticCustomError("invalid_email", "is not one e-mail address; send a single name@domain")
+        year = None
+    if year is None or not OLDEST_YEAR <= year <= NEWEST_YEAR:
+        raise fault(
+            "out_of_range",
+            _lt("%(field)s %(value)s is out of range. Send a year from %(oldest)s to %(newest)s."),
+            oldest=OLDEST_YEAR,
+            newest=NEWEST_YEAR,
+        )
     return value
 
 
 def _birth_date(value: date) -> date:
     # Somewhere on Earth it is already tomorrow: UTC+14 is the earliest zone.
-    if value > (datetime.now(timezone.utc) + timedelta(hours=14)).date():
-        raise PydanticCustomError("date_in_future", "lies in the future; a date of birth cannot")
-    if value < OLDEST_BIRTH:
-        raise PydanticCustomError("date_too_old", "lies before 1900; check the year")
+    if value.year < OLDEST_YEAR or value > (datetime.now(timezone.utc) + timedelta(hours=14)).date():
+        raise fault(
+            "out_of_range",
+            _lt("%(field)s %(value)s is out of range. Send a date of birth from the year %(oldest)s to today."),
+            oldest=OLDEST_YEAR,
+        )
+    return value
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.match(value):
+        raise fault("invalid_email", _lt("%(value)s is not a valid e-mail address. Send one address."))
     return value
 
 
 def _url(value: str) -> str:
     if not _URL.match(value):
-        raise PydanticCustomError("bad_format", "must be a link that begins with http:// or https://")
+        raise fault("bad_format", _lt("%(field)s %(value)s is not a link. It must begin with http:// or https://."))
     return value
 
 
-_Plain = AfterValidator(_without_control_characters)
+def _whole(value: Any) -> Any:
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        text = value.strip()
+        if len(text) > 18:
+            raise fault("out_of_range", _lt("%(field)s %(value)s has too many digits."))
+        return int(text)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise fault("wrong_type", _lt("%(field)s must be a whole number."))
+    return value
+
+
+_Plain = AfterValidator(check_plain)
 ExternalId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=NAME_LENGTH, strip_whitespace=True),
@@ -133,9 +179,10 @@ RequiredName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LE
 Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH, strip_whitespace=True), _Plain]
 Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), _Plain, AfterValidator(_email)]
 Url = Annotated[str, StringConstraints(max_length=TEXT_LENGTH, strip_whitespace=True), _Plain, AfterValidator(_url)]
-Date = Annotated[date, BeforeValidator(_iso_date_text)]
+Date = Annotated[date, BeforeValidator(_iso_date_text), AfterValidator(_known_year)]
 BirthDate = Annotated[date, BeforeValidator(_iso_date_text), AfterValidator(_birth_date)]
-DateTime = Annotated[AwareDatetime, BeforeValidator(_iso_datetime_text), AfterValidator(_moment)]
+DateTime = Annotated[AwareDatetime, BeforeValidator(_iso_datetime_text), AfterValidator(_known_year)]
+Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 class Payload(BaseModel):
@@ -153,33 +200,38 @@ class Document(Payload):
 
 # What to say for the kinds of error that pydantic words for programmers: type -> (code, sentence).
 _SENTENCES = {
-    "missing": ("required", "is required"),
-    "string_type": ("wrong_type", "must be a string, in quotes"),
-    "string_too_short": ("required", "must not be empty"),
-    "string_too_long": ("too_long", "is longer than {max_length} characters"),
-    "int_type": ("wrong_type", "must be a whole number"),
-    "int_parsing": ("wrong_type", "must be a whole number"),
-    "int_parsing_size": ("out_of_range", "has too many digits"),
-    "finite_number": ("out_of_range", "must be a number that can be counted to"),
-    "int_from_float": ("wrong_type", "must be a whole number"),
-    "bool_type": ("wrong_type", "must be true or false"),
-    "bool_parsing": ("wrong_type", "must be true or false"),
-    "list_type": ("wrong_type", "must be an array"),
-    "model_type": ("wrong_type", "must be an object"),
-    "model_attributes_type": ("wrong_type", "must be an object"),
-    "dict_type": ("wrong_type", "must be an object"),
-    "literal_error": ("unknown_word", "must be one of {expected}"),
-    "too_short": ("required", "must have at least {min_length} entries"),
-    "greater_than": ("out_of_range", "must be more than {gt}"),
-    "too_long": ("too_many", "has more than {max_length} entries"),
-    "timezone_aware": ("no_time_zone", "has no time zone; add Z or an offset such as +05:30"),
-    "greater_than_equal": ("out_of_range", "must be at least {ge}"),
-    "less_than_equal": ("out_of_range", "must be at most {le}"),
-    "date_from_datetime_parsing": ("invalid_date", "is not a date of the calendar; write YYYY-MM-DD"),
-    "date_parsing": ("invalid_date", "is not a date of the calendar; write YYYY-MM-DD"),
-    "datetime_from_date_parsing": ("invalid_datetime", "is not a date and time of the calendar"),
-    "datetime_parsing": ("invalid_datetime", "is not a date and time of the calendar"),
+    "missing": ("required", _lt("%(field)s is required.")),
+    "string_type": ("wrong_type", _lt("%(field)s must be a string, in quotes.")),
+    "string_unicode": ("control_character", _lt("%(field)s contains half a character. Send whole ones, in UTF-8.")),
+    "string_too_short": ("required", _lt("%(field)s must not be empty.")),
+    "string_too_long": ("too_long", _lt("%(field)s is too long. Send at most %(max_length)s characters.")),
+    "bool_type": ("wrong_type", _lt("%(field)s must be true or false.")),
+    "bool_parsing": ("wrong_type", _lt("%(field)s must be true or false.")),
+    "list_type": ("wrong_type", _lt("%(field)s must be an array.")),
+    "model_type": ("wrong_type", _lt("%(field)s must be an object.")),
+    "literal_error": ("unknown_word", _lt("%(field)s %(value)s is not known. Send one of: %(expected)s.")),
+    "too_short": ("required", _lt("%(field)s must not be empty.")),
+    "too_long": ("too_many", _lt("%(field)s has too many entries. Send at most %(max_length)s.")),
+    "finite_number": ("out_of_range", _lt("%(field)s must be a finite number.")),
+    "greater_than": ("out_of_range", _lt("%(field)s is %(value)s. It must be more than %(gt)s.")),
+    "greater_than_equal": ("out_of_range", _lt("%(field)s is %(value)s. It must be at least %(ge)s.")),
+    "less_than": ("out_of_range", _lt("%(field)s is %(value)s. It must be less than %(lt)s.")),
+    "less_than_equal": ("out_of_range", _lt("%(field)s is %(value)s. It must be at most %(le)s.")),
+    "timezone_aware": (
+        "no_time_zone",
+        _lt("%(field)s %(value)s has no time zone. Add Z or an offset such as +05:30."),
+    ),
+    **dict.fromkeys(
+        ("date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        ("invalid_date", _lt("%(field)s %(value)s is not in the calendar. Write a date as YYYY-MM-DD.")),
+    ),
+    **dict.fromkeys(
+        ("datetime_parsing", "datetime_from_date_parsing", "datetime_object_invalid", "timezone_offset"),
+        ("invalid_datetime", _lt("%(field)s %(value)s is not in the calendar. Check the date, the time and the zone.")),
+    ),
 }
+_NO_OBJECT = ("wrong_type", _lt("A document must be an object: {…}."))
+_NOT_UNDERSTOOD = ("bad_format", _lt("%(field)s is not written as the contract asks. See its documentation."))
 
 
 def pointer(*parts: Any) -> str:
@@ -187,14 +239,28 @@ def pointer(*parts: Any) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def _field_error(error: Mapping[str, Any]) -> FieldError:
-    if error["type"] in _SENTENCES:
-        code, sentence = _SENTENCES[error["type"]]
-        sentence = sentence.format(**error.get("ctx", {}))
+def _field_error(error: Mapping[str, Any], currency: Any) -> FieldError:
+    """:param currency: in which the amounts of the document are, as far as it says so"""
+    where, params = error["loc"], error.get("ctx", {})
+    if "template" in params:
+        code, template, params = error["type"], params["template"], params["params"]
+        told = {name: write_amount(one, currency) if isinstance(one, Decimal) else one for name, one in params.items()}
     else:
-        code, sentence = error["type"], error["msg"]
-    where = ".".join(str(part) for part in error["loc"]) or "the document"
-    return FieldError(pointer(*error["loc"]), code, f"{where} {sentence}")
+        code, template = _SENTENCES.get(error["type"], _NOT_UNDERSTOOD) if where else _NO_OBJECT
+        told = dict(params)
+    if "expected" in told:
+        # Quoted and joined as in Python.
+        told["expected"] = told["expected"].replace("'", "").replace(" or ", ", ")
+    if "%(field)s" in template:
+        told["field"] = dotted(where)
+    if "%(value)s" in template:
+        told["value"] = quote(error["input"])
+    return FieldError(pointer(*where), code, Message(template, **told))
+
+
+def dotted(where: Sequence[str | int]) -> str:
+    """The name of a field as the documentation writes it: ``lines[0].amount``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
 
 
 def _payload_class(annotation: Any) -> type[Payload] | None:
@@ -228,11 +294,15 @@ def _ignored(payload: type[Payload], raw: Any) -> list[str]:
     """A warning for each field that nobody knows; their names come from outside, and may be long, many and odd."""
     unknown = list(_unknown_fields(payload, raw))
     warnings = [
-        f"{_CONTROL.sub('?', where)[:NAME_LENGTH]} is not part of the contract and was ignored"
+        Message(
+            _lt("%(pointer)s is not part of the contract and was ignored."),
+            pointer=_CONTROL.sub("\N{REPLACEMENT CHARACTER}", where)[:NAME_LENGTH],
+        )
         for where in unknown[:MOST_WARNINGS]
     ]
     if len(unknown) > MOST_WARNINGS:
-        warnings.append(f"{len(unknown) - MOST_WARNINGS} more fields are not part of the contract and were ignored")
+        template = _lt("%(count)s more fields are not part of the contract and were ignored.")
+        warnings.append(Message(template, count=len(unknown) - MOST_WARNINGS))
     return warnings
 
 
@@ -247,7 +317,8 @@ def read(payload: type[Document], raw: Any) -> Reading:
         document = payload.model_validate(raw)
     except PydanticValidationError as exc:
         errors = exc.errors(include_url=False)
-        return Reading(_sound_part(payload, raw, errors), errors=[_field_error(error) for error in errors])
+        currency = raw.get("currency") if isinstance(raw, dict) else None
+        return Reading(_sound_part(payload, raw, errors), [_field_error(error, currency) for error in errors])
     return Reading(_canonical(document), warnings=_ignored(payload, raw))
 
 
@@ -286,11 +357,12 @@ def read_all(payload: type[Document], raws: Sequence[Any]) -> list[Reading]:
             places.setdefault(reading.document["externalId"], []).append(index)
     for external_id, indexes in places.items():
         if len(indexes) > 1:
-            named = ", ".join(map(str, indexes[:MOST_NAMED]))
-            more = f" and {len(indexes) - MOST_NAMED} more" if len(indexes) > MOST_NAMED else ""
-            detail = (
-                f"externalId {external_id!r} stands more than once in this request, at items {named}{more}; "
-                "send each record once"
+            named = ", ".join(map(str, indexes[:MOST_NAMED])) + (", …" if len(indexes) > MOST_NAMED else "")
+            detail = Message(
+                _lt("externalId %(value)s comes %(count)s times in this request, as items %(items)s. Send it once."),
+                value=quote(external_id),
+                count=len(indexes),
+                items=named,
             )
             for index in indexes:
                 readings[index].errors.append(FieldError("/externalId", "duplicate_external_id", detail))

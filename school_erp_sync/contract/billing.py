@@ -1,15 +1,32 @@
 """``billings``: one customer invoice, its lines and its payments."""
 
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from .base import Date, Document, ExternalId, Name, Payload, RequiredName, Text
 from .fee_schedule import Currency
-from .money import Money, raise_all
+from .money import LIMIT, MOST_WHOLE_DIGITS, Money, exactly, raise_all, total
+from .text import _lt, fault, first_twice, quote
 
 Status = Literal["draft", "sent", "overdue", "paid", "partial", "cancelled"]
+LEAST, MOST = Decimal("0.000001"), Decimal(10**9)
+
+
+def _quantity(value: Decimal) -> Decimal:
+    if not LEAST <= value <= MOST:
+        raise fault(
+            "out_of_range",
+            _lt("%(field)s is %(value)s. Send a quantity from %(least)s to %(most)s."),
+            least=quote(LEAST),
+            most=quote(MOST),
+        )
+    return value
+
+
+Quantity = Annotated[Money, AfterValidator(_quantity)]
 
 
 class Line(Payload):
@@ -21,7 +38,7 @@ class Line(Payload):
 
     code: RequiredName
     label: Name | None = None
-    quantity: Annotated[Money, Field(gt=0)] | None = None
+    quantity: Quantity | None = None
     unit_price: Money | None = None
     amount: Money | None = None
     discount: Annotated[Money, Field(ge=0, le=100)] | None = None
@@ -29,25 +46,57 @@ class Line(Payload):
 
     @model_validator(mode="after")
     def _check_amount(self) -> "Line":
-        raise_all(self, self._faults())
+        with exactly():
+            raise_all(self, self._faults())
         return self
 
-    def _faults(self):
+    @property
+    def net(self) -> Decimal:
+        """What the line comes to, before taxes."""
+        if self.unit_price is None:
+            return self.amount
+        return self._quantity * self.unit_price * (100 - (self.discount or Decimal())) / 100
+
+    @property
+    def _quantity(self) -> Decimal:
+        return Decimal(1) if self.quantity is None else self.quantity
+
+    def _faults(self) -> Iterator:
         if self.unit_price is None and self.amount is None:
-            yield ("amount",), "required", "is required where there is no unitPrice"
+            yield ("amount",), fault("required", _lt("%(field)s is required where there is no unitPrice."))
         elif self.unit_price is None and self.discount:
-            yield ("unitPrice",), "required", "is required where there is a discount"
+            yield ("unitPrice",), fault("required", _lt("%(field)s is required where there is a discount."))
+        elif max(abs(self.net), abs(self.net / self._quantity)) >= LIMIT:
+            yield (
+                ("quantity",),
+                fault(
+                    "out_of_range",
+                    _lt(
+                        "The price or the amount of this line has more than %(most)s digits before the point. "
+                        "Correct quantity, unitPrice or amount."
+                    ),
+                    most=MOST_WHOLE_DIGITS,
+                ),
+            )
         elif self.unit_price is not None and self.amount is not None:
-            quantity = Decimal(1) if self.quantity is None else self.quantity
-            net = quantity * self.unit_price * (100 - (self.discount or Decimal())) / 100
             # The amount is rounded to its own decimals; more would be asking for what no currency has.
-            if net.quantize(self.amount, ROUND_HALF_UP) != self.amount:
+            if self.net.quantize(self.amount, ROUND_HALF_UP) != self.amount:
+                template = _lt("The amount is %(amount)s, but %(quantity)s × %(price)s is %(net)s.")
+                if self.discount:
+                    template = _lt(
+                        "The amount is %(amount)s, but %(quantity)s × %(price)s less %(discount)s %% is %(net)s."
+                    )
                 yield (
                     ("amount",),
-                    "total_mismatch",
-                    f"is {self.amount}, but {quantity} × {self.unit_price}"
-                    + (f" less {self.discount} %" if self.discount else "")
-                    + f" = {net.normalize():f}",
+                    fault(
+                        "total_mismatch",
+                        template,
+                        amount=self.amount,
+                        quantity=quote(self._quantity),
+                        price=self.unit_price,
+                        discount=quote(self.discount or Decimal()),
+                        net=self.net,
+                    ),
                 )
 
 
@@ -88,11 +137,44 @@ class BillingDocument(Document):
 
     def _faults(self):
         if self.due_date < self.issue_date:
-            yield ("dueDate",), "not_in_order", f"is {self.due_date}, before the issue date {self.issue_date}"
-        named = [payment.external_id for payment in self.payments or ()]
-        if len(named) != len(set(named)):
-            yield ("payments",), "named_twice", "names the same payment twice"
+            yield (
+                ("dueDate",),
+                fault(
+                    "not_in_order",
+                    _lt("dueDate %(due)s is before issueDate %(issued)s. Correct one of them."),
+                    due=self.due_date.isoformat(),
+                    issued=self.issue_date.isoformat(),
+                ),
+            )
+        if abs(total(line.net for line in self.lines)) >= LIMIT:
+            yield (
+                ("lines",),
+                fault(
+                    "out_of_range",
+                    _lt("The sum of the lines has more than %(most)s digits before the point. Correct the amounts."),
+                    most=MOST_WHOLE_DIGITS,
+                ),
+            )
+        if twice := first_twice(payment.external_id for payment in self.payments or ()):
+            yield (
+                ("payments",),
+                fault(
+                    "named_twice",
+                    _lt("payments names the payment %(payment)s more than once. Send each payment once."),
+                    payment=quote(twice),
+                ),
+            )
         if self.payments and self.status in ("draft", "cancelled"):
-            yield ("payments",), "not_payable", f"cannot be registered on a billing that is {self.status}"
+            yield (
+                ("payments",),
+                fault(
+                    "not_payable",
+                    _lt("A billing with the status %(status)s takes no payments. Send no payments, or another status."),
+                    status=self.status,
+                ),
+            )
         if self.status == "partial" and not self.payments:
-            yield ("payments",), "required", "is required where the status is partial: say what was paid"
+            yield (
+                ("payments",),
+                fault("required", _lt("payments is required where the status is partial. Send what was paid.")),
+            )

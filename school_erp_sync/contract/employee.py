@@ -1,20 +1,13 @@
 """``employees``, the other way round: what a source is told of an employee, and what it answers."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from .base import DateTime, ExternalId, Name, Payload, Text
+from .base import DateTime, ExternalId, Name, Payload, Text, Whole
+from .text import _lt, fault
 
-
-def _not_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise PydanticCustomError("wrong_type", "must be a whole number")
-    return value
-
-
-_Number = Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, lt=2**31)]
+_Number = Annotated[Whole, Field(ge=1, lt=2**31)]
 
 
 class EmployeeDocument(Payload):
@@ -63,7 +56,7 @@ class EmployeeIdentity(Payload):
     @model_validator(mode="after")
     def _check_identity(self) -> "EmployeeIdentity":
         if self.employee_id is None and self.external_id is None:
-            raise PydanticCustomError("required", "names no employee; send externalId or employeeId")
+            raise fault("required", _lt("No employee is named. Send externalId or employeeId."))
         return self
 
 

@@ -5,6 +5,7 @@ from pydantic import model_validator
 from .base import Date, Document, ExternalId, Name, RequiredName
 from .grade import GradeLevel, grade_key
 from .money import raise_all
+from .text import _lt, fault, quote
 from .words import check_word
 
 # What a system may call each state of an enrollment, besides its own name; the numbers are PowerSchool's.
@@ -49,9 +50,26 @@ class EnrollmentDocument(Document):
 
     def _faults(self):
         if self.end_date and self.end_date <= self.start_date:
-            sentence = f"must be after startDate {self.start_date}: it is the day after the last attendance"
-            yield ("endDate",), "end_before_start", sentence
+            yield (
+                ("endDate",),
+                fault(
+                    "end_before_start",
+                    _lt(
+                        "endDate %(end)s must be after startDate %(start)s. "
+                        "It is the day after the last day of attendance."
+                    ),
+                    end=self.end_date.isoformat(),
+                    start=self.start_date.isoformat(),
+                ),
+            )
         if {"grade_level", "class_id"} <= self.model_fields_set:
             keys = {None if level is None else grade_key(level) for level in (self.grade_level, self.class_id)}
             if len(keys) > 1:
-                yield ("classId",), "two_grades", "is another grade than gradeLevel, which means the same; send one"
+                yield (
+                    ("classId",),
+                    fault(
+                        "two_grades",
+                        _lt("classId %(class)s and gradeLevel %(grade)s are different grades. Send one of them."),
+                        **{"class": quote(self.class_id), "grade": quote(self.grade_level)},
+                    ),
+                )

@@ -4,19 +4,23 @@ from itertools import pairwise
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from .base import Date, Document, ExternalId, Name, Payload, RequiredName, Url
+from .base import Date, Document, ExternalId, Name, Payload, RequiredName, Url, Whole
 from .money import Money, raise_all, total
+from .text import _lt, fault, first_twice, quote
 
 
 def _currency_code(value: str) -> str:
     if not (len(value) == 3 and value.isascii() and value.isupper() and value.isalpha()):
-        raise PydanticCustomError("bad_format", "must be a code of three capital letters (ISO 4217), such as USD")
+        raise fault(
+            "bad_format",
+            _lt("%(field)s %(value)s is not a currency code. Send three capital letters (ISO 4217), such as USD."),
+        )
     return value
 
 
 Currency = Annotated[str, AfterValidator(_currency_code)]
+MOST_INSTALLMENTS = 100
 
 
 class Head(Payload):
@@ -41,8 +45,8 @@ class Installment(Payload):
 
 
 class InstallmentPlan(Payload):
-    count: int | None = None
-    schedule: Annotated[list[Installment], Field(min_length=1, max_length=100)]
+    count: Annotated[Whole, Field(ge=1, le=MOST_INSTALLMENTS)] | None = None
+    schedule: Annotated[list[Installment], Field(min_length=1, max_length=MOST_INSTALLMENTS)]
 
 
 class PaymentLink(Payload):
@@ -72,15 +76,24 @@ class FeeScheduleDocument(Document):
     def _faults(self):
         heads = total(head.amount for head in self.heads)
         discounts = total(discount.amount for discount in self.discounts or ())
-        if heads - discounts != self.total:
+        owed = total((heads, -discounts))
+        if owed != self.total:
+            template = _lt("The total is %(total)s, but the heads add up to %(heads)s.")
+            if discounts:
+                template = _lt(
+                    "The total is %(total)s, but heads of %(heads)s less discounts of %(discounts)s are %(owed)s."
+                )
+            params = {"total": self.total, "heads": heads, "discounts": discounts, "owed": owed}
+            yield ("total",), fault("total_mismatch", template, **params)
+        if twice := first_twice(head.code for head in self.heads):
             yield (
-                ("total",),
-                "total_mismatch",
-                f"is {self.total}, but heads {heads} − discounts {discounts} = {heads - discounts}",
+                ("heads",),
+                fault(
+                    "named_twice",
+                    _lt("heads names the code %(code)s more than once. Send each code once, with its whole amount."),
+                    code=quote(twice),
+                ),
             )
-        codes = [head.code for head in self.heads]
-        if len(codes) != len(set(codes)):
-            yield ("heads",), "named_twice", "names the same code twice; add the amounts up"
         if self.installment_plan:
             yield from self._installment_faults(self.installment_plan)
 
@@ -90,16 +103,35 @@ class FeeScheduleDocument(Document):
         if plan.count is not None and plan.count != len(schedule):
             yield (
                 ("installmentPlan", "count"),
-                "count_mismatch",
-                f"is {plan.count}, but the schedule has {len(schedule)} installments",
+                fault(
+                    "count_mismatch",
+                    _lt("installmentPlan.count is %(count)s, but the number of installments is %(installments)s."),
+                    count=plan.count,
+                    installments=len(schedule),
+                ),
             )
         installments = total(installment.amount for installment in schedule)
         if installments != self.total:
-            yield where, "total_mismatch", f"adds up to {installments}, but the total is {self.total}"
+            yield (
+                where,
+                fault(
+                    "total_mismatch",
+                    _lt("The total is %(total)s, but the installments add up to %(installments)s."),
+                    total=self.total,
+                    installments=installments,
+                ),
+            )
         for index, (one, other) in enumerate(pairwise(schedule), 1):
             if other.due <= one.due:
                 yield (
                     (*where, index, "due"),
-                    "not_in_order",
-                    f"is {other.due}, which is not after {one.due} of the installment before",
+                    fault(
+                        "not_in_order",
+                        _lt(
+                            "%(field)s %(due)s must be after %(before)s, the date of the installment before. "
+                            "Send the installments in the order of their dates."
+                        ),
+                        due=other.due.isoformat(),
+                        before=one.due.isoformat(),
+                    ),
                 )

@@ -4,16 +4,16 @@ import re
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticKnownError
 
-from .base import NAME_LENGTH
+from .base import NAME_LENGTH, check_one_line, check_plain
+from .text import _lt, fault
 
 LOWEST, HIGHEST = -9, 99
 
 _NUMBERED = re.compile(r"(?:(?:grade|class|standard|std)(?:[\s._]*|-))?0*(\d{1,2})|-\d", re.ASCII)
 _ORDINAL = re.compile(r"0*(\d{1,2})(?:st|nd|rd|th)(?:[\s._-]*(?:grade|class|standard|std))?", re.ASCII)
 _KINDERGARTEN = frozenset({"k", "kg", "kindergarten"})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def grade_number(level: str | int) -> int | None:
@@ -44,19 +44,23 @@ def grade_name(level: str | int) -> str:
 
 def _grade_level(value: Any) -> str | int:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise PydanticCustomError("wrong_type", "must be a code, in quotes, or a whole number (0 is kindergarten)")
+        raise fault("wrong_type", _lt("%(field)s must be a code, in quotes, or a whole number. Kindergarten is 0."))
     if isinstance(value, int):
         if not LOWEST <= value <= HIGHEST:
-            raise PydanticCustomError("out_of_range", f"must be from {LOWEST} (preschool) to {HIGHEST}")
+            raise fault(
+                "out_of_range",
+                _lt("%(field)s %(value)s is not a grade. Send a number from %(lowest)s (preschool) to %(highest)s."),
+                lowest=LOWEST,
+                highest=HIGHEST,
+            )
         return value
     value = value.strip()
     if not value:
-        raise PydanticCustomError("required", "must not be empty")
+        raise PydanticKnownError("string_too_short", {"min_length": 1})
     if len(value) > NAME_LENGTH:
-        raise PydanticCustomError("string_too_long", "is too long", {"max_length": NAME_LENGTH})
-    if _CONTROL.search(value):
-        raise PydanticCustomError("control_character", "contains a control character; remove it")
-    return value
+        raise PydanticKnownError("string_too_long", {"max_length": NAME_LENGTH})
+    # It may become a part of an externalId.
+    return check_one_line(check_plain(value))
 
 
 GradeLevel = Annotated[

@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from .base import Date, ExternalId, Name, Payload
+from .base import Date, ExternalId, Name, Payload, Whole
+from .text import _lt, fault, first_twice, quote
 
 
 class Link(Payload):
@@ -17,7 +17,7 @@ class Link(Payload):
 
     external_id: ExternalId
     relation: Name | None = None
-    priority: Annotated[int, Field(ge=1, le=99)] | None = None
+    priority: Annotated[Whole, Field(ge=1, le=99)] | None = None
     custodial: bool | None = None
     emergency: bool | None = None
     lives_with: bool | None = None
@@ -30,7 +30,12 @@ class Link(Payload):
     @model_validator(mode="after")
     def _check_period(self) -> "Link":
         if self.start and self.end and self.end < self.start:
-            raise PydanticCustomError("end_before_start", "ends before it starts")
+            raise fault(
+                "end_before_start",
+                _lt("%(field)s ends on %(end)s, before it starts on %(start)s. Correct one of the dates."),
+                start=self.start.isoformat(),
+                end=self.end.isoformat(),
+            )
         return self
 
 
@@ -44,6 +49,10 @@ Links = Annotated[list[Annotated[Link, BeforeValidator(_spelled_out)]], Field(ma
 
 def check_named_once(links: list[Link] | None, name: str) -> None:
     """:raises PydanticCustomError: if two links of one document name the same person"""
-    named = [link.external_id for link in links or ()]
-    if len(named) != len(set(named)):
-        raise PydanticCustomError("named_twice", f"names the same person twice in {name}")
+    if twice := first_twice(link.external_id for link in links or ()):
+        raise fault(
+            "named_twice",
+            _lt("%(name)s names %(person)s more than once. Send each person once."),
+            name=name,
+            person=quote(twice),
+        )

@@ -1,27 +1,70 @@
 """Amounts of money: exact from the first byte to the last."""
 
+import re
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from contextlib import AbstractContextManager
+from decimal import Context, Decimal, localcontext
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, PlainSerializer
 from pydantic import ValidationError as PydanticValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from .text import _lt, fault, write_number
+
 # A JSON number is read as a binary double, which gives 15 decimal digits back exactly, and no more.
 MOST_DIGITS = 15
+# Beyond this Odoo, which counts in doubles too, cannot balance an entry to the cent.
+MOST_WHOLE_DIGITS = 12
+#: Every amount, and whatever is computed from amounts, is smaller than this.
+LIMIT = Decimal(10) ** MOST_WHOLE_DIGITS
+_LONGEST_TEXT = 60
+# Not all that Decimal reads: neither 1_000 nor the digits of other scripts are taken for an amount that nobody meant.
+_AMOUNT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?(?P<exponent>\d+))?", re.ASCII)
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+# ISO 4217: how many decimals a currency has, where it is not two.
+_DECIMALS = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys("CLF UYW".split(), 4),
+}
 
 
 def _exact(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise PydanticCustomError("wrong_type", "must be an amount: a number, or a number in quotes")
-    try:
-        amount = Decimal(str(value).strip())
-    except InvalidOperation as exc:
-        raise PydanticCustomError("wrong_type", "must be an amount: a number, or a number in quotes") from exc
-    if not amount.is_finite() or len(amount.normalize().as_tuple().digits) > MOST_DIGITS or abs(amount.adjusted()) > 14:
-        raise PydanticCustomError("out_of_range", "has too many digits for an amount of money")
-    return amount
+        raise _not_an_amount()
+    # A longer number cannot be an amount, and is not worth writing out.
+    if isinstance(value, int) and abs(value) >= LIMIT:
+        raise _out_of_range()
+    text = str(value).strip()
+    if _NOT_FINITE.fullmatch(text):
+        raise fault("out_of_range", _lt("%(field)s must be a finite number."))
+    written = _AMOUNT.fullmatch(text)
+    if not written:
+        raise _not_an_amount()
+    if len(text) > _LONGEST_TEXT or len(written["exponent"] or "") > 3:
+        raise _out_of_range()
+    amount = Decimal(text)
+    if not amount:
+        return Decimal()
+    digits = "".join(map(str, amount.as_tuple().digits)).strip("0")
+    if len(digits) > MOST_DIGITS or not -MOST_DIGITS < amount.adjusted() < MOST_WHOLE_DIGITS:
+        raise _out_of_range()
+    # Written with an exponent, it has as many decimals as it shows: none.
+    return amount if amount.as_tuple().exponent <= 0 else amount.quantize(Decimal(1))
+
+
+def _not_an_amount() -> PydanticCustomError:
+    return fault("wrong_type", _lt("%(field)s must be an amount: a number, or a number in quotes."))
+
+
+def _out_of_range() -> PydanticCustomError:
+    return fault(
+        "out_of_range",
+        _lt("%(field)s %(value)s is out of range. Send at most %(most)s digits, %(whole)s of them before the point."),
+        most=MOST_DIGITS,
+        whole=MOST_WHOLE_DIGITS,
+    )
 
 
 def to_json(amount: Decimal) -> int | float:
@@ -34,22 +77,30 @@ def to_decimal(number: int | float | str) -> Decimal:
     return Decimal(str(number))
 
 
+def write_amount(amount: Decimal, currency: Any) -> str:
+    """``amount`` with the decimals of ``currency``, an ISO 4217 code; with two where nobody knows the currency."""
+    return write_number(amount, _DECIMALS.get(currency, 2) if isinstance(currency, str) else 2)
+
+
 Money = Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(to_json, when_used="json")]
+
+
+def exactly() -> AbstractContextManager[Context]:
+    """A context in which what is computed from a document's amounts is not rounded."""
+    return localcontext(Context(prec=200))
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """The exact sum of ``amounts``."""
-    return sum(amounts, Decimal())
+    with exactly():
+        return sum(amounts, Decimal())
 
 
-def raise_all(document: BaseModel, faults: Iterable[tuple[tuple[str | int, ...], str, str]]) -> None:
-    """Raise every one of ``faults`` (where, code, sentence) at once, if there is any.
+def raise_all(document: BaseModel, faults: Iterable[tuple[tuple[str | int, ...], PydanticCustomError]]) -> None:
+    """Raise every one of ``faults`` (where, what) at once, if there is any.
 
     :raises pydantic.ValidationError: with one error a fault
     """
-    errors = [
-        InitErrorDetails(type=PydanticCustomError(code, "{sentence}", {"sentence": sentence}), loc=where, input=None)
-        for where, code, sentence in faults
-    ]
+    errors = [InitErrorDetails(type=error, loc=where, input=None) for where, error in faults]
     if errors:
         raise PydanticValidationError.from_exception_data(type(document).__name__, errors)

@@ -1,10 +1,10 @@
 """``roster-assignments``: payload 5 of the onboarding data contract."""
 
 from pydantic import ValidationInfo, model_validator
-from pydantic_core import PydanticCustomError
 
 from .base import NAME_LENGTH, Date, Document, ExternalId, Name, pointer
 from .grade import GradeLevel
+from .text import _lt, fault
 from .words import check_word
 
 ROSTER_EVENTS = {"roster.assignment.requested": (), "roster.assignment.completed": ()}
@@ -31,7 +31,10 @@ class RosterAssignmentDocument(Document):
             return self
         external_id = pointer(self.student_external_id, self.class_id, self.start.isoformat())[1:]
         if len(external_id) > NAME_LENGTH:
-            raise PydanticCustomError(
-                "identity_too_long", "studentExternalId and classId are too long to be an identity; send an externalId"
+            raise fault(
+                "identity_too_long",
+                _lt(
+                    "studentExternalId and classId are too long to make an externalId. Send an externalId of your own."
+                ),
             )
         return self.model_copy(update={"external_id": external_id})

@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from .base import BirthDate, Document, Name, Payload, RequiredName, Text, Url
+from .base import NEWEST_YEAR, OLDEST_YEAR, BirthDate, Document, Name, Payload, RequiredName, Text, Url, Whole
 from .link import Links, check_named_once
+from .text import _lt, fault
 
 _Names = Annotated[list[RequiredName], Field(max_length=100)]
 
@@ -36,7 +36,7 @@ class PreviousSchool(Payload):
     school_name: Name | None = None
     board: Name | None = None
     last_grade: Name | None = None
-    year_of_completion: Annotated[int, Field(ge=1900, le=2200)] | None = None
+    year_of_completion: Annotated[Whole, Field(ge=OLDEST_YEAR, le=NEWEST_YEAR)] | None = None
     reason_for_transfer: Text | None = None
 
 
@@ -71,7 +71,7 @@ class StudentDocument(Document):
         if not isinstance(data, dict) or "guardians" not in data:
             return data
         if "parents" in data:
-            raise PydanticCustomError("named_twice", "sends both parents and guardians; they mean the same, send one")
+            raise fault("named_twice", _lt("parents and guardians mean the same. Send one of them."))
         return {"parents" if key == "guardians" else key: value for key, value in data.items()}
 
     @model_validator(mode="after")

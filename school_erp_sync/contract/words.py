@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+
+from .text import _lt, fault
 
 _BETWEEN_WORDS = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 LARGEST_CODE = 999
@@ -32,14 +33,17 @@ def check_word(words_of: Mapping[str, Iterable[str]], *, numbers: bool = False) 
     known = meanings(words_of)
     kinds = ["string", "integer"] if numbers else ["string"]
     codes = sorted(word for word in known if word.lstrip("-").isdecimal())
-    allowed = ", ".join(words_of) + (f", or one of the codes {', '.join(codes)}" if codes else "")
+    allowed = ", ".join((*words_of, *codes))
+    wrong_type = _lt("%(field)s must be a string, in quotes. Send one of: %(allowed)s.")
+    if numbers:
+        wrong_type = _lt("%(field)s must be a string or a whole number. Send one of: %(allowed)s.")
+    unknown = _lt("%(field)s %(value)s is not known. Send one of: %(allowed)s.")
 
     def check(value: Any) -> str | int:
         if isinstance(value, bool) or not isinstance(value, str | int if numbers else str):
-            raise PydanticCustomError("wrong_type", f"must be a {' or a '.join(kinds)}; send one of {allowed}")
+            raise fault("wrong_type", wrong_type, allowed=allowed)
         if isinstance(value, int) and abs(value) > LARGEST_CODE or fold(value) not in known:
-            said = repr(value)[:50] if isinstance(value, str) else "a number"
-            raise PydanticCustomError("unknown_word", "{problem}", {"problem": f"is {said}; send one of {allowed}"})
+            raise fault("unknown_word", unknown, allowed=allowed)
         return value.strip() if isinstance(value, str) else value
 
     return Annotated[str | int, PlainValidator(check), WithJsonSchema({"type": kinds, "examples": list(words_of)})]

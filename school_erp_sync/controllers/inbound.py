@@ -275,7 +275,7 @@ def _answer_one(item: Item, model: str, entity: str):
             # Nothing is wrong with the document; it came too early.
             code, kind = 409, "reference-missing"
         del body["status"]
-        detail = "; ".join(error.detail for error in item.errors)
+        detail = " ".join(error.detail for error in item.errors)
         # Answered, not raised: the exchange is logged in this transaction.
         problem = Problem(code, kind, detail, errors=item.errors, extra=body)
         return problem.answer(request.dispatcher.request_id, request.httprequest.path)

@@ -1,5 +1,7 @@
 from odoo import api, models
 
+from ..contract.money import to_decimal
+from ..contract.text import write_number
 from ..sync.item import Item
 
 
@@ -26,5 +28,18 @@ class ResCurrency(models.Model):
 
     def _sync_check_decimals(self, item: Item, pointer: str, amount: float) -> None:
         """Refuse an amount finer than the smallest coin: rounding it would change what is owed."""
-        if self.compare_amounts(amount, self.round(amount)) or round(amount, 9) != round(self.round(amount), 9):
-            item.fail(pointer, "too_precise", f"{amount} has more decimals than {self.name} has")
+        if to_decimal(amount) % to_decimal(self.rounding):
+            item.fail(
+                pointer,
+                "too_precise",
+                self.env._(
+                    "%(amount)s has more decimals than %(currency)s has. Round it to %(smallest)s.",
+                    amount=write_number(to_decimal(amount)),
+                    currency=self.name,
+                    smallest=self._school_write(self.rounding),
+                ),
+            )
+
+    def _school_write(self, amount: float) -> str:
+        """Return ``amount`` as sentences have it: with the decimals of this currency, and readable in any language."""
+        return f"{self.round(amount):.{self.decimal_places}f}"

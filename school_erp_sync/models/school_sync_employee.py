@@ -11,6 +11,7 @@ from ..contract.base import FieldError, read
 from ..contract.employee import EmployeeIdentity, TeacherStatus
 from ..sync.item import Item
 from ..sync.status import LOGGED_AS, Outcome, Progress, StatusReport, decide_status
+from ..sync.texts import in_language_of
 
 STATES = [("pending", "To Sync"), ("synced", "Synced"), ("error", "Failed")]
 
@@ -293,7 +294,7 @@ class SchoolSyncEmployee(models.Model):
         # sudo: a source may say how far it got with employees that it may not read as a user of Odoo; the rows are
         # looked up by source, so that it reaches no other's.
         rows_model = self.sudo()
-        items = [_read_status(index, raw) for index, raw in enumerate(raws)]
+        items = [_read_status(self.env.user, index, raw) for index, raw in enumerate(raws)]
         rows = rows_model._lock_rows(source, [item.document for item in items if not item.errors])
         by_external_id = {row.external_id: row for row in rows}
         by_res_id = {row.res_id: row for row in rows}
@@ -388,8 +389,8 @@ class SchoolSyncEmployee(models.Model):
         self._update_badges({row.employee_id.id for row in rows if row.employee_id})
 
 
-def _read_status(index: int, raw: Any) -> Item:
-    reading = read(TeacherStatus, raw)
+def _read_status(user, index: int, raw: Any) -> Item:
+    reading = in_language_of(user, read(TeacherStatus, raw))
     # Of a status that is none it is told all the same whom it is about.
     named = read(EmployeeIdentity, raw).document if reading.errors else reading.document
     external_id = named.get("externalId")

@@ -8,6 +8,7 @@ from odoo.fields import Command, Domain
 from ..contract.base import read
 from ..sync import engine
 from ..sync.item import Status, Waiting
+from ..sync.texts import in_language_of
 from .notification import notify
 
 # How many documents the cron looks at before it commits and goes on.
@@ -200,7 +201,8 @@ class SchoolSyncParked(models.Model):
             raw = json.loads(text or "")
         except ValueError as exc:
             raise UserError(self.env._("This is not valid JSON: %s", exc)) from exc
-        reading = read(self.source_id._sync_model(self.entity)._sync_document, raw)
+        document = self.source_id._sync_model(self.entity)._sync_document
+        reading = in_language_of(self.env.user, read(document, raw))
         sentences = [f"{error.pointer}: {error.detail}" for error in reading.errors]
         if not sentences and reading.document["externalId"] != self.external_id:
             sentences = [self.env._("/externalId: must stay %s", self.external_id)]

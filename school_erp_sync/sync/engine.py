@@ -14,6 +14,7 @@ from .item import Binding, Held, Item, Pending, Refused, Report, Status, Waiting
 from .merge import changed_paths, digest, overlay, put, said_paths
 from .plan import Action, Decision, Known, decide, parse_time
 from .sql import query
+from .texts import in_language_of
 
 # Silences what a person would want from a form and a sync does not: a chatter message, a follower or a mail per record.
 # Constraints, computed fields, access rules and accounting are untouched.
@@ -300,6 +301,7 @@ def _roll_back(source, model, report: Report) -> None:
 def _validate(model, raws: Sequence[Any]) -> list[Item]:
     items = []
     for index, (raw, reading) in enumerate(zip(raws, read_all(model._sync_document, raws), strict=True)):
+        reading = in_language_of(model.env.user, reading)
         item = Item(index, raw, document=reading.document, errors=reading.errors, warnings=reading.warnings)
         item.external_id = item.document.get("externalId") or _external_id(raw)
         if item.errors:

@@ -1,9 +1,19 @@
-from odoo.tests.common import BaseCase, tagged
+from pathlib import Path
+from unittest.mock import patch
 
+from babel.messages.extract import extract_from_dir
+
+from odoo.tests.common import BaseCase, tagged
+from odoo.tools.translate import code_translations
+
+from .. import contract
+from ..contract import base
 from ..contract.base import read, read_all
+from ..contract.billing import BillingDocument
 from ..contract.parent import ParentDocument
 from ..contract.student import StudentDocument
-from .common import FATHER, MOTHER, STUDENT
+from ..contract.text import quote
+from .common import FATHER, MOTHER, STUDENT, SyncCase
 
 
 @tagged("post_install", "-at_install")
@@ -47,11 +57,12 @@ class TestContract(BaseCase):
 
     def test_dates(self):
         for text, code in [
-            ("2999-01-01", "date_in_future"),
-            ("1899-12-31", "date_too_old"),
+            ("2999-01-01", "out_of_range"),
+            ("1899-12-31", "out_of_range"),
             ("15/03/2010", "invalid_date"),
             (20100315, "invalid_date"),
             ("2010-03-15T10:00:00", "invalid_date"),
+            ("٢٠١٠-٠٣-١٥", "invalid_date"),
         ]:
             with self.subTest(text):
                 self.assertEqual(self.errors(StudentDocument, {**STUDENT, "dob": text}), {"/dob": code})
@@ -98,3 +109,66 @@ class TestContract(BaseCase):
         readings = read_all(ParentDocument, [FATHER, MOTHER, {**FATHER, "name": "Somebody Else"}])
         self.assertEqual([len(reading.errors) for reading in readings], [1, 0, 1])
         self.assertEqual(readings[2].errors[0].code, "duplicate_external_id")
+
+    def test_value_in_a_sentence_is_short_and_harmless(self):
+        for value, shown in [
+            ("Freedonia", '"Freedonia"'),
+            ("a\x1b[31m\u202eb\nc\u2028", '"a�[31m�b�c�"'),
+            ("क्‍ष", '"क्‍ष"'),
+            ("x" * 51, '"' + "x" * 49 + '…"'),
+            (10**4000, "1" + "0" * 48 + "…"),
+            (True, "true"),
+            (None, "null"),
+            (1.5, "1.5"),
+            ([1, {"code": None}], "[…]"),
+            ({"code": None}, "{…}"),
+        ]:
+            with self.subTest(shown):
+                self.assertEqual(quote(value), shown)
+
+    def test_sentences_of_the_contract_can_be_exported_for_translation(self):
+        folder = Path(contract.__file__).parent
+        found = extract_from_dir(folder, method_map=[("**.py", "python")], keywords={"_lt": None})
+        terms = {message for _file, _line, message, _comments, _context in found}
+        self.assertGreater(len(terms), 60)
+        self.assertLessEqual({sentence for _code, sentence in base._SENTENCES.values()}, terms)
+        lines = [{"code": "A", "quantity": 2, "unitPrice": 3, "amount": 5, "discount": 10}]
+        billing = {"lines": lines, "issueDate": "9999-12-31", "dueDate": 5, "status": "x", "currency": "usd"}
+        for payload, raw in ((BillingDocument, billing), (StudentDocument, {"parents": ["P", "P"]})):
+            for error in read(payload, raw).errors:
+                self.assertIn(error.detail.template, terms)
+
+
+@tagged("post_install", "-at_install")
+class TestLanguage(SyncCase):
+    GERMAN = {
+        "%(value)s is not a valid e-mail address. Send one address.": "%(value)s ist keine E-Mail-Adresse.",
+        "%(field)s is required.": "%(field)s fehlt.",
+        "%(pointer)s is not part of the contract and was ignored.": "%(pointer)s ist unbekannt.",
+    }
+
+    def setUp(self):
+        super().setUp()
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.source.sudo().user_id.lang = "de_DE"
+        known = {**code_translations.python_translations, ("school_erp_sync", "de_DE"): self.GERMAN}
+        self.startPatcher(patch.object(code_translations, "python_translations", known))
+
+    def details(self, *documents):
+        return [error.detail for item in self.send("parents", *documents).items for error in item.errors]
+
+    def test_sender_is_told_in_the_language_of_its_user(self):
+        self.assertEqual(
+            self.details({"externalId": "P", "email": "a@x, b@y"}),
+            ["name fehlt.", '"a@x, b@y" ist keine E-Mail-Adresse.'],
+        )
+        self.assertEqual(self.send("parents", {**FATHER, "house": 1}).items[0].warnings, ["/house ist unbekannt."])
+
+    def test_what_nobody_has_translated_is_told_in_english(self):
+        self.assertEqual(self.details({"externalId": "P", "name": 5}), ["name must be a string, in quotes."])
+
+    def test_answer_to_a_status_is_told_in_the_language_of_its_user(self):
+        report = self.env["school.sync.employee"]._apply_statuses(self.source, [{"externalId": "E", "version": 1}])
+        self.assertEqual(report.items[0].errors[0].detail, "status is required.")
+        report = self.source.env["school.sync.employee"]._apply_statuses(self.source, [{"externalId": "E"}])
+        self.assertEqual([error.detail for error in report.items[0].errors], ["version fehlt.", "status fehlt."])

@@ -93,7 +93,7 @@ class TestUpsert(SyncCase):
             self.codes(report),
             {
                 "/fullName": "required",
-                "/dob": "date_in_future",
+                "/dob": "out_of_range",
                 "/address/country": "unknown_country",
                 "/parents/0": "reference_missing",
                 "/parents/1": "reference_missing",
