@@ -112,13 +112,16 @@ class Model:
         known = self.known.setdefault((entity, external_id), Known())
         known.updated_at = arrived or known.updated_at
         merged = self._lay_over(known.said, {name: value for name, value in document.items() if name != "updatedAt"})
-        if merged == known.said and not known.deleted and known.version:
-            return "unchanged"
-        for path in FIELDS[entity]:
-            before, now = at(known.said, path), at(merged, path)
-            if now[0] and now != before:
-                known.holds[path] = now[1]
+        changed = {
+            path: at(merged, path)[1]
+            for path in FIELDS[entity]
+            if at(merged, path)[0] and at(merged, path) != at(known.said, path)
+        }
+        is_new = any(known.holds.get(path) != value for path, value in changed.items())
+        known.holds.update(changed)
         known.said = merged
+        if not is_new and not known.deleted and known.version:
+            return "unchanged"
         known.version += 1
         known.active = known.active or known.deleted
         known.deleted = False

@@ -9,8 +9,19 @@ from ..contract.application import APPLICATION_WORDS, ApplicationDocument, appli
 from ..contract.words import meanings
 from ..sync.engine import find_bindings
 from ..sync.item import Item
+from ..sync.parts import Code, Part, Reference, Word
 
 MOST_ATTEMPTS = 5
+
+
+class StudentOfApplication(Reference):
+    """The student of an application: as the source says, or else whom the externalId of the application names."""
+
+    def said(self, records, source, documents):
+        return [
+            said or student_id_of(application.name)
+            for application, said in zip(records, super().said(records, source, documents), strict=True)
+        ]
 
 
 class SchoolApplication(models.Model):
@@ -21,10 +32,15 @@ class SchoolApplication(models.Model):
 
     _sync_entity = "applications"
     _sync_document = ApplicationDocument
-    _sync_fields = {"status": "state", "submittedAt": "submitted_at", "decidedAt": "decided_at"}
-    _sync_reference_fields = {"studentExternalId": ("students", "student_id")}
-    _sync_code_fields = {"academicYear": "academic_year_id", "gradeApplied": "grade_id", "section": "section_id"}
-    _sync_words = {"state": meanings(APPLICATION_WORDS)}
+    _sync_parts = {
+        "status": Word("state", meanings(APPLICATION_WORDS)),
+        "academicYear": Code("academic_year_id"),
+        "gradeApplied": Code("grade_id"),
+        "section": Code("section_id"),
+        "submittedAt": Part("submitted_at"),
+        "decidedAt": Part("decided_at"),
+        "studentExternalId": StudentOfApplication("students", "student_id"),
+    }
 
     name = fields.Char("Application", required=True, index="trigram")
     student_id = fields.Many2one("school.student", index="btree_not_null", ondelete="restrict", check_company=True)
@@ -163,13 +179,3 @@ class SchoolApplication(models.Model):
         if self.env.cr.fetchall():
             students = find_bindings(source, "students", [(name, None) for name in names])
             self._link_to(source, {name: binding.res_id for name, binding in students.items() if binding.res_id})
-
-    # ------------------------------------------------------------------
-    # From records to documents
-    # ------------------------------------------------------------------
-
-    def _sync_untouched(self, path, said, now, arrived):
-        if path == "studentExternalId" and said is None and now == student_id_of(self.name):
-            # Found by the application's own id, and by nobody.
-            return True
-        return super()._sync_untouched(path, said, now, arrived)

@@ -1,18 +1,27 @@
-from collections import Counter
-from collections.abc import Iterable
-from decimal import Decimal
-from typing import Any
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
 from odoo.tools import html2plaintext, plaintext2html
 
 from ..contract.billing import BillingDocument
-from ..contract.money import to_decimal, to_json
+from ..contract.money import to_decimal
 from ..sync.conflicts import ODOO
 from ..sync.item import Item, Refused, Status
 from ..sync.merge import value_at
+from ..sync.money import Currency, amount_to_json
+from ..sync.parts import Part, Reference
+from .billing_parts import (
+    LINE_AMOUNT,
+    BillingStatus,
+    Lines,
+    Payer,
+    Payments,
+    Total,
+    amount_of,
+    by_code,
+    line_to_json,
+    quantity_of,
+)
 
 # What is fixed once an invoice is posted.
 _MONEY_PATHS = ("studentExternalId", "payerExternalId", "currency", "issueDate", "lines", "total")
@@ -28,10 +37,9 @@ _MOVE_FIELDS = {
     "invoiceNumber": ("ref", "payment_reference"),
     "notes": ("narration",),
 }
-_LINE_AMOUNT = ("quantity", "price_unit", "discount")
 # Where a line of the invoice holds what a document says of it, besides the product, which has the code. Two times fifty
 # and once a hundred are the same, but not half of each.
-_LINE_FIELDS = {"label": ("name",), "taxes": ("tax_ids",), **dict.fromkeys(_LINE_AMOUNT, _LINE_AMOUNT)}
+_LINE_FIELDS = {"label": ("name",), "taxes": ("tax_ids",), **dict.fromkeys(LINE_AMOUNT, LINE_AMOUNT)}
 # What Odoo would take from a new customer.
 _CUSTOMER_TERMS = ("narration", "invoice_payment_term_id", "invoice_date_due")
 _POSTED = frozenset({"sent", "overdue", "partial", "paid"})
@@ -48,18 +56,19 @@ class SchoolBilling(models.Model):
 
     _sync_entity = "billings"
     _sync_document = BillingDocument
-    _sync_fields = {
-        "invoiceNumber": "invoice_number",
-        "issueDate": "issue_date",
-        "dueDate": "due_date",
-        "notes": "notes",
-    }
-    # What was paid, and what that makes of the invoice, Odoo's accountants say as well.
-    _sync_merged_paths = frozenset({"status", "payments"})
-    _sync_reference_fields = {
-        "studentExternalId": ("students", "student_id"),
-        "payerExternalId": ("parents", "payer_id"),
-        "feeScheduleExternalId": ("fee-schedules", "fee_schedule_id"),
+    _sync_parts = {
+        "studentExternalId": Reference("students", "student_id"),
+        "payerExternalId": Payer("parents", "payer_id"),
+        "feeScheduleExternalId": Reference("fee-schedules", "fee_schedule_id"),
+        "invoiceNumber": Part("invoice_number"),
+        "issueDate": Part("issue_date"),
+        "dueDate": Part("due_date"),
+        "currency": Currency("currency_id"),
+        "status": BillingStatus(),
+        "lines": Lines(),
+        "total": Total("amount_total"),
+        "payments": Payments(),
+        "notes": Part("notes"),
     }
 
     name = fields.Char("Reference", required=True, copy=False, readonly=True, default=lambda self: self.env._("New"))
@@ -217,10 +226,6 @@ class SchoolBilling(models.Model):
     # ------------------------------------------------------------------
     # Documents: what is checked before anything is written
     # ------------------------------------------------------------------
-
-    @api.model
-    def _sync_paths(self):
-        return (*super()._sync_paths(), "currency", "status", "lines", "total", "payments")
 
     @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
@@ -469,7 +474,7 @@ class SchoolBilling(models.Model):
         result = []
         digits = self.env["decimal.precision"].precision_get
         for line in document["lines"]:
-            quantity = _quantity(line)
+            quantity = quantity_of(line)
             label = line.get("label") or line["code"] or ""
             discount = to_decimal(line.get("discount") or 0)
             price = line.get("unitPrice")
@@ -579,18 +584,19 @@ class SchoolBilling(models.Model):
         # Where one side has won, or is put back, its lines are taken as they are.
         settled = item.restored or "lines" in {clash.path for clash, _winner in item.clashes}
         last = [] if settled else self._sync_prepare_lines(item.binding.document)
-        held = _by_code(
+        held = by_code(
             (line.product_id.default_code or None, line)
             for line in self.move_id.invoice_line_ids
             if line.display_type == "product"
         )
-        before = _by_code((line["code"], line) for line in last)
+        before = by_code((line["code"], line) for line in last)
         commands = []
-        for key, line in _by_code((line["code"], line) for line in lines).items():
+        for key, line in by_code((line["code"], line) for line in lines).items():
             vals = self._prepare_move_line(line, products, taxes)
             if present := held.pop(key, None):
                 known = before.get(key, {})
-                if known and self._amounts([self._line_to_json(present)]) != self._amounts([_as_sent(known)]):
+                said, now = _as_sent(known) if known else None, line_to_json(self.currency_id, present)
+                if known and self.currency_id.compare_amounts(float(amount_of(said)), float(amount_of(now))):
                     # Lines of one code in another order than they were sent in: only all of it is right.
                     known = {}
                 names = {
@@ -633,10 +639,13 @@ class SchoolBilling(models.Model):
         }
 
     def _get_customer(self):
-        """Who is billed: the payer that was named, else the guardian who pays, else the first, else the student."""
+        """Who is billed: the payer that was named, else whoever pays for the student."""
         self.ensure_one()
-        if self.payer_id:
-            return self.payer_id.partner_id
+        return self.payer_id.partner_id if self.payer_id else self._get_default_customer()
+
+    def _get_default_customer(self):
+        """Who pays for the student: the guardian who is said to, else the first guardian, else the student."""
+        self.ensure_one()
         today = fields.Date.context_today(self)
         links = self.student_id.link_ids.filtered(
             lambda link: (not link.date_end or link.date_end >= today) and link.parent_id.active
@@ -803,105 +812,23 @@ class SchoolBilling(models.Model):
 
     def _sync_to_json(self, source, paths=None):
         result = super()._sync_to_json(source, paths)
-        for billing, current in zip(self, result, strict=True):
-            move = billing.move_id
-            current.update(
-                {
-                    "currency": billing.currency_id.name,
-                    "status": "overdue" if billing.is_overdue and billing.state == "sent" else billing.state,
-                    "lines": [
-                        billing._line_to_json(line) for line in move.invoice_line_ids if line.display_type == "product"
-                    ],
-                    "total": billing._amount_to_json(billing.amount_total),
-                    "amountPaid": billing._amount_to_json(billing.amount_paid),
-                    "amountDue": billing._amount_to_json(billing.amount_due),
-                    "payments": [
-                        payment_json
-                        for payment in billing.payment_ids
-                        if (payment_json := billing._payment_to_json(payment))
-                    ],
-                    "invoice.id": move.id or None,
-                    "invoice.number": move.name or None if move.state != "draft" else None,
-                    "invoice.state": move.state or None,
-                }
-            )
+        if paths is None:
+            for billing, current in zip(self, result, strict=True):
+                move = billing.move_id
+                current.update(
+                    {
+                        "amountPaid": amount_to_json(billing.currency_id, billing.amount_paid),
+                        "amountDue": amount_to_json(billing.currency_id, billing.amount_due),
+                        "invoice.id": move.id or None,
+                        "invoice.number": move.name or None if move.state != "draft" else None,
+                        "invoice.state": move.state or None,
+                    }
+                )
         return result
-
-    def _amount_to_json(self, amount: float) -> int | float:
-        return to_json(to_decimal(self.currency_id.round(amount)))
-
-    def _line_to_json(self, line) -> dict:
-        quantity, price, discount = (to_decimal(line[name]) for name in _LINE_AMOUNT)
-        return {
-            "code": line.product_id.default_code or None,
-            "label": line.name,
-            "quantity": to_json(quantity),
-            "unitPrice": to_json(price),
-            # As it is sent: of prices that include a tax, with it.
-            "amount": self._amount_to_json(float(quantity * price * (100 - discount) / 100)),
-            **({"discount": to_json(discount)} if discount else {}),
-            **({"taxes": line.tax_ids.mapped("name")} if line.tax_ids else {}),
-        }
-
-    def _payment_to_json(self, payment) -> dict | None:
-        if not payment.external_id:
-            return None
-        said = {"method": payment.method, "reference": payment.reference}
-        return {
-            "externalId": payment.external_id,
-            "date": payment.date.isoformat(),
-            "amount": self._amount_to_json(payment.amount),
-            **{key: value for key, value in said.items() if value},
-        }
 
     @api.model
     def _sync_defaults(self, source):
         return {**super()._sync_defaults(source), "currency": source.company_id.currency_id.name}
-
-    def _sync_holds(self, path, said, now):
-        if path == "lines":
-            held = _by_code((line["code"], line) for line in now)
-            return self._amounts(said) == self._amounts(now) and all(
-                self._says(line, held[key]) for key, line in self._prepare_by_code(said).items()
-            )
-        if path == "payments":
-            return {payment["externalId"] for payment in said} == {payment["externalId"] for payment in now}
-        return super()._sync_holds(path, said, now)
-
-    def _sync_untouched(self, path, said, now, arrived):
-        if path == "total" and said is None:
-            # Odoo counts it from the lines, which are compared themselves.
-            return True
-        if path in ("total", "lines") and not self.move_id:
-            # Of an invoice that was deleted nothing is left to be kept.
-            return True
-        if path == "payerExternalId" and not said and not now:
-            # Somebody may have billed an employer, or another customer who is nobody's guardian.
-            customer = self.move_id.partner_id
-            guardians = customer.with_context(active_test=False).school_parent_ids
-            return not customer or customer == self.student_id.partner_id or bool(guardians)
-        if path == "lines" and said and now and arrived:
-            before, held, after = (
-                self._prepare_by_code(said),
-                _by_code((line["code"], line) for line in now),
-                self._prepare_by_code(arrived),
-            )
-            # What the source does not change may be somebody's work, and stays.
-            return self._amounts(said) == self._amounts(now) and all(
-                self._says(
-                    {**line, **dict.fromkeys(name for name in ("label", "taxes") if line[name] == after[key][name])},
-                    held[key],
-                )
-                for key, line in before.items()
-                if key in after
-            )
-        return super()._sync_untouched(path, said, now, arrived)
-
-    @api.model
-    def _sync_spelled_out(self, path, value):
-        if path == "lines" and value:
-            return [{"taxes": [], **line} for line in value]
-        return super()._sync_spelled_out(path, value)
 
     @api.model
     def _sync_changed_since(self, since):
@@ -917,35 +844,6 @@ class SchoolBilling(models.Model):
             [super()._sync_written_at(), *invoice.mapped("write_date"), *invoice.invoice_line_ids.mapped("write_date")]
         )
 
-    def _amounts(self, lines: Iterable[dict]) -> Counter:
-        """What the ``lines`` of a document come to, by code: in whatever order, and however it is made up."""
-        result = Counter()
-        for line in lines:
-            amount = line.get("amount")
-            if amount is None:
-                quantity = _quantity(line)
-                amount = quantity * to_decimal(line["unitPrice"]) * (100 - to_decimal(line.get("discount") or 0)) / 100
-            result[line["code"], self.currency_id.round(float(amount))] += 1
-        return result
-
-    @api.model
-    def _prepare_by_code(self, lines: list[dict]) -> dict[tuple, dict]:
-        return _by_code((line["code"], line) for line in self._sync_prepare_lines({"lines": lines}))
-
-    @api.model
-    def _says(self, line: dict, held: dict) -> bool:
-        """Whether a line of an invoice, as JSON, has the text and the taxes of ``line``, as far as that has them."""
-        return line["label"] in (None, held["label"] or "") and (
-            line["taxes"] is None
-            or {name.casefold() for name in line["taxes"]} == {name.casefold() for name in held.get("taxes", ())}
-        )
-
-
-def _quantity(line: dict) -> Decimal:
-    """How many a line of a document is about: one, where it does not say."""
-    quantity = line.get("quantity")
-    return to_decimal(1 if quantity is None else quantity)
-
 
 def _as_sent(line: dict) -> dict:
     """A prepared line as a document says it."""
@@ -954,12 +852,3 @@ def _as_sent(line: dict) -> dict:
         "unitPrice": line["price_unit"],
         **{key: line[key] for key in ("quantity", "discount")},
     }
-
-
-def _by_code(lines: Iterable[tuple[str | None, Any]]) -> dict[tuple[str | None, int], Any]:
-    """Lines by their code, and their place among those of the same code."""
-    places, result = Counter(), {}
-    for code, line in lines:
-        result[code, places[code]] = line
-        places[code] += 1
-    return result

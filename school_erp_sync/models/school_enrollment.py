@@ -9,11 +9,21 @@ from ..contract.enrollment import ENROLLMENT_WORDS, EnrollmentDocument
 from ..contract.words import meanings
 from ..sync.item import Item, open_items
 from ..sync.merge import value_at
+from ..sync.parts import Code, Part, Reference, Word
 from ..sync.periods import Period, overlapping
 
 # Nothing that comes over the wire can be this object, so only the code below can put the check off.
 _LATER = object()
 _PERIOD_FIELDS = ("student_id", "school", "course_id", "date_start", "date_end", "state", "active")
+
+
+class Placed(Code):
+    """A part that a roster assignment, which is the source's own word as well, may have put on the enrollment."""
+
+    def untouched(self, record, base, ours, theirs):
+        given = record.roster_assignment_ids.filtered(lambda one: one.active and one.state == "assigned")[self.field]
+        held = record[self.field]
+        return bool(held and held in given) or super().untouched(record, base, ours, theirs)
 
 
 class SchoolEnrollment(models.Model):
@@ -31,16 +41,18 @@ class SchoolEnrollment(models.Model):
 
     _sync_entity = "enrollments"
     _sync_document = EnrollmentDocument
-    _sync_fields = {"school": "school", "startDate": "date_start", "endDate": "date_end", "status": "state"}
-    _sync_reference_fields = {"studentExternalId": ("students", "student_id")}
-    _sync_code_fields = {
-        "academicYear": "academic_year_id",
-        "gradeLevel": "grade_id",
-        "classId": "grade_id",
-        "sectionId": "section_id",
-        "course": "course_id",
+    _sync_parts = {
+        "studentExternalId": Reference("students", "student_id"),
+        "academicYear": Code("academic_year_id"),
+        "gradeLevel": Placed("grade_id"),
+        "classId": Placed("grade_id"),
+        "sectionId": Placed("section_id"),
+        "course": Code("course_id"),
+        "school": Part("school"),
+        "startDate": Part("date_start"),
+        "endDate": Part("date_end"),
+        "status": Word("state", meanings(ENROLLMENT_WORDS)),
     }
-    _sync_words = {"state": meanings(ENROLLMENT_WORDS)}
 
     student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
     academic_year_id = fields.Many2one(

@@ -5,9 +5,10 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
 
 from ..contract.fee_schedule import FeeScheduleDocument
-from ..contract.money import to_decimal, to_json
 from ..sync.item import Item, Status
 from ..sync.merge import value_at
+from ..sync.money import Amount, Count, Currency, Installments, Shares
+from ..sync.parts import Part, Reference
 
 _MONEY_PATHS = frozenset({"heads", "discounts", "total", "installmentPlan.schedule", "currency", "studentExternalId"})
 # The kinds of lines, and where a document says them.
@@ -25,12 +26,17 @@ class SchoolFeeSchedule(models.Model):
 
     _sync_entity = "fee-schedules"
     _sync_document = FeeScheduleDocument
-    _sync_fields = {
-        "total": "total",
-        "firstPaymentLink.url": "payment_url",
-        "firstPaymentLink.invoiceId": "payment_reference",
+    _sync_parts = {
+        "studentExternalId": Reference("students", "student_id"),
+        "currency": Currency("currency_id"),
+        "heads": Shares("head"),
+        "discounts": Shares("discount"),
+        "total": Amount("total"),
+        "installmentPlan.count": Count(),
+        "installmentPlan.schedule": Installments(),
+        "firstPaymentLink.url": Part("payment_url"),
+        "firstPaymentLink.invoiceId": Part("payment_reference"),
     }
-    _sync_reference_fields = {"studentExternalId": ("students", "student_id")}
 
     name = fields.Char("Reference", required=True, copy=False, default=lambda self: self.env._("New"))
     active = fields.Boolean(default=True)
@@ -142,10 +148,6 @@ class SchoolFeeSchedule(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_paths(self):
-        return (*super()._sync_paths(), "currency", "heads", "discounts", "installmentPlan.schedule")
-
-    @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_values(source, items)
         known = {
@@ -224,42 +226,9 @@ class SchoolFeeSchedule(models.Model):
     # From records to documents
     # ------------------------------------------------------------------
 
-    def _sync_to_json(self, source, paths=None):
-        result = super()._sync_to_json(source, paths)
-        for schedule, current in zip(self, result, strict=True):
-            current["total"] = schedule._amount_to_json(schedule.total)
-            current["currency"] = schedule.currency_id.name
-            for kind, path in _LINE_KINDS.items():
-                current[path] = [
-                    {
-                        "code": line.code or None,
-                        "label": line.label or None,
-                        "amount": schedule._amount_to_json(line.amount),
-                    }
-                    for line in schedule.line_ids
-                    if line.kind == kind
-                ]
-            current["installmentPlan.count"] = len(schedule.installment_ids)
-            current["installmentPlan.schedule"] = [
-                {"due": part.due_date.isoformat(), "amount": schedule._amount_to_json(part.amount)}
-                for part in schedule.installment_ids
-            ]
-        return result
-
-    def _amount_to_json(self, amount: float) -> int | float:
-        return to_json(to_decimal(self.currency_id.round(amount)))
-
     @api.model
     def _sync_defaults(self, source):
         return {**super()._sync_defaults(source), "currency": source.company_id.currency_id.name}
-
-    def _sync_holds(self, path, said, now):
-        if path in ("heads", "discounts"):
-            keys = ("code", "label", "amount")
-            return [[part.get(key) for key in keys] for part in said] == [[part[key] for key in keys] for part in now]
-        if path == "installmentPlan.schedule":
-            return said == now
-        return super()._sync_holds(path, said, now)
 
     def _sync_written_at(self):
         return max(

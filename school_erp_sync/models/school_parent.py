@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 
 from ..contract.parent import ParentDocument
+from ..sync.contacts import OfContact
+from ..sync.parts import Part
+from .school_parent_link import Links
 
 
 class SchoolParent(models.Model):
@@ -18,13 +21,14 @@ class SchoolParent(models.Model):
     _sync_loose_paths = (_sync_link_path,)
     _sync_name_path = "name"
     _sync_phone_paths = ("phone",)
-    _sync_fields = {
-        "name": "name",
-        "relation": "relation",
-        "occupation": "function",
-        "phone": "phone",
-        "email": "email",
-        "portalUserId": "portal_user_id",
+    _sync_parts = {
+        "name": OfContact("name"),
+        "relation": Part("relation"),
+        "occupation": OfContact("function"),
+        "phone": OfContact("phone"),
+        "email": OfContact("email"),
+        "portalUserId": Part("portal_user_id"),
+        _sync_link_path: Links(_sync_link_side),
     }
 
     partner_id = fields.Many2one("res.partner", string="Contact Record", required=True, ondelete="restrict", index=True)

@@ -1,9 +1,11 @@
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 from odoo import api, fields, models
 
 from ..sync.item import Item
+from ..sync.parts import Part
 
 # What a link of the contract says -> where it is stored.
 LINK_FIELDS = {
@@ -68,6 +70,10 @@ class SchoolParentLink(models.Model):
     pickup = fields.Boolean("May Pick Up")
     receives_mail = fields.Boolean()
     pays = fields.Boolean(help="Invoices of this student are addressed to this guardian.")
+    said = fields.Json(
+        readonly=True,
+        help="What each source said last of this pair, in the documents of either person.",
+    )
     date_start = fields.Date("From")
     date_end = fields.Date("Until")
     phone = fields.Char(related="parent_id.phone")
@@ -100,41 +106,90 @@ class SchoolParentLink(models.Model):
         parents._touch()
         return result
 
+    # ------------------------------------------------------------------
+    # From documents to links
+    # ------------------------------------------------------------------
+
     @api.model
     def _sync_replace(self, source, side: str, path: str, items: list[Item]) -> None:
-        """Make the links of each item's record what its document says at ``path``.
+        """Apply what each item's document changes in the links at ``path``; what it does not change stays.
 
         Links that this source sent before and that are not named any more are removed; those of others stay.
 
         :param side: the field that holds the item's own record, ``student_id`` or ``parent_id``
         """
-        items = [item for item in items if path in item.paths]
-        if not items:
+        items_of = defaultdict(list)
+        for item in items:
+            if path in item.paths or path in item.agreed:
+                items_of[item.res_id].append(item)
+        if not items_of:
             return
         other_side, entity = _OTHER_SIDE[side]
         wanted = {
-            (item.res_id, item.found[entity, link["externalId"]]): self._prepare_values(link)
-            for item in items
+            (item, item.found[entity, link["externalId"]]): link
+            for of_one in items_of.values()
+            for item in of_one
             for link in item.decision.document.get(path) or ()
         }
-        gone, touched = self.browse(), self.browse()
-        for link in self.search([(side, "in", [item.res_id for item in items])]):
-            values = wanted.pop((link[side].id, link[other_side].id), None)
-            if values is None:
-                gone |= link if link.source_id == source else self.browse()
-            elif changed := {name: value for name, value in values.items() if (link[name] or False) != value}:
-                link.write(changed)
-                touched |= link
+        told = {
+            (item, item.found[entity, link["externalId"]]): _flags(link)
+            for of_one in items_of.values()
+            for item in of_one
+            for link in (item.decision.document if item.said is None else item.said).get(path) or ()
+            if (entity, link["externalId"]) in item.found
+        }
+        gone, revised = self.browse(), defaultdict(dict)
+        for link in self.search([(side, "in", list(items_of))]):
+            of_one, other_id = items_of[link[side].id], link[other_side].id
+            naming = [item for item in of_one if (item, other_id) in wanted]
+            if not naming and link.source_id == source:
+                gone |= link
+            for item in naming:
+                changed = link._sync_update(source, item, wanted.pop((item, other_id)), told.get((item, other_id), {}))
+                if changed:
+                    revised[other_id].update((one.external_id, changed) for one in of_one)
         # A person may have several names, as after a merge: what is said under one does not take away the others'.
-        gone -= gone._said_under_other_names(source, side, path, {item.binding.id for item in items})
-        (gone | touched)._forget_said(source, side)
+        own_bindings = {item.binding.id for of_one in items_of.values() for item in of_one}
+        gone -= gone._said_under_other_names(source, side, path, own_bindings)
+        for link in gone:
+            revised[link[other_side].id].update((item.external_id, None) for item in items_of[link[side].id])
+        # What the document of the other end said last is no longer so: the same document, sent again, is compared anew.
+        source._revise_said(
+            entity,
+            _OTHER_PATH[path],
+            {other_id: partial(_revise_links, flags_by_id=flags) for other_id, flags in revised.items()},
+        )
         gone.unlink()
-        self._for_batch(len(wanted)).create(
+        new = defaultdict(dict)
+        for (item, other_id), link in wanted.items():
+            # One that was named before, and that somebody has removed in Odoo, is not made again by being repeated.
+            if item.restored or not _is_repeated(item, path, link):
+                said = {str(source.id): told.get((item, other_id), {})}
+                new[item.res_id, other_id].update(self._prepare_values(link), said=said)
+        self._for_batch(len(new)).create(
             [
                 {side: own_id, other_side: other_id, "source_id": source.id, **values}
-                for (own_id, other_id), values in wanted.items()
+                for (own_id, other_id), values in new.items()
             ]
         )
+
+    def _sync_update(self, source, item: Item, link: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+        """Apply to this link what ``item`` says of it, ``link``, otherwise than was said before.
+
+        :param told: what to remember as said
+        :return: the flags that the item changes, if that changes the record
+        """
+        said = self._get_said(source)
+        changed = _flags(link) if item.restored else _changes(said, _flags(link))
+        values = {
+            name: value for name, value in self._prepare_values(changed).items() if (self[name] or False) != value
+        }
+        is_changed = bool(values)
+        if not item.restored and said | told != said:
+            values["said"] = {**(self.said or {}), str(source.id): said | told}
+        if values:
+            self.write(values)
+        return changed if is_changed else {}
 
     def _move_to(self, survivor, side: str) -> None:
         """Make these links those of ``survivor``; where it has the same one, that says what either of them said.
@@ -149,7 +204,11 @@ class SchoolParentLink(models.Model):
                 link[side] = survivor
                 continue
             # Of a link without an end nothing is missing: it goes on. So do calls to its own place in the order.
-            kept.write({name: link[name] for name in _UNITED_FIELDS if link[name] and not kept[name]})
+            said = {key: flags | (kept.said or {}).get(key, {}) for key, flags in (link.said or {}).items()}
+            kept.write(
+                {name: link[name] for name in _UNITED_FIELDS if link[name] and not kept[name]}
+                | {"said": (kept.said or {}) | said}
+            )
             link.unlink()
 
     def _forget_said(self, sources, side: str) -> None:
@@ -185,74 +244,170 @@ class SchoolParentLink(models.Model):
                 values[name] = fields.Date.to_date(values[name])
         return values
 
+    def _get_said(self, source) -> dict[str, Any]:
+        """What ``source`` said last of this link, in the documents of either person."""
+        return (self.said or {}).get(str(source.id)) or {}
+
+    # ------------------------------------------------------------------
+    # From links to documents
+    # ------------------------------------------------------------------
+
     @api.model
-    def _sync_by_side(self, source, side: str, records) -> dict[int, list[dict[str, Any]]]:
-        """The links of ``records`` as the contract words them, by record id, but for people unknown to ``source``."""
+    def _sync_by_side(self, source, side: str, records, *, said: bool = False) -> dict[int, list[dict[str, Any]]]:
+        """The links of ``records`` as the contract words them, by record id, but for people unknown to ``source``.
+
+        :param said: what ``source`` said of the links that it has named, instead of what Odoo holds
+        """
         other_side, entity = _OTHER_SIDE[side]
         links = self.search([(side, "in", records.ids)])
+        if said:
+            links = links.filtered(lambda link: str(source.id) in (link.said or {}))
         names_in = source._names_in(records, entity, links[other_side].ids)
         result = defaultdict(list)
         for link in links:
+            flags = link._get_said(source) if said else link._to_json()
             for external_id in names_in(link[side].id, link[other_side].id):
-                result[link[side].id].append({"externalId": external_id, **link._to_json()})
+                result[link[side].id].append({"externalId": external_id, **flags})
         return result
 
     def _to_json(self) -> dict[str, Any]:
         said = {key: self[name] for key, name in LINK_FIELDS.items()}
         return {key: value.isoformat() if key in ("start", "end") else value for key, value in said.items() if value}
 
-    @api.model
-    def _sync_same(self, said: list[dict[str, Any]], now: list[dict[str, Any]]) -> bool:
-        """Whether the links ``now`` are what ``said`` says of them, and no more."""
-        return self._essence(said) == self._essence(now)
 
-    @api.model
-    def _sync_untouched(self, said: _Links, now: _Links, arrived: _Links) -> bool:
-        """Whether the links ``now`` still are what was ``said``, as far as what has ``arrived`` would change them.
+class Links(Part):
+    """The part of a document that lists the people at the other end, each with what is true of the pair.
 
-        Of what was not said, only what goes without saying may be overwritten. Links that others have made stay.
-        """
-        before, held, after = _by_id(said), _by_id(now), _by_id(arrived)
-        for external_id in before.keys() | (after.keys() & held.keys()):
-            link, wanted = held.get(external_id), after.get(external_id, {})
-            if link is None:
-                if wanted:
+    What a link does not say of the pair stays as the source said it last. The order of the list means nothing.
+
+    :param side: the field of a link that is the record's own end
+    """
+
+    def __init__(self, side: str):
+        super().__init__()
+        self.side = side
+
+    def meaning(self, model, value):
+        return {
+            link["externalId"]: {key: _meaning(key, flag) for key, flag in _flags(link).items()} for link in value or ()
+        }
+
+    def combine(self, last, new):
+        before = {link["externalId"]: link for link in last or ()}
+        return new and [before.get(link["externalId"], {}) | link for link in new]
+
+    def read(self, records, source):
+        links = records.env["school.parent.link"]._sync_by_side(source, self.side, records)
+        return [links[record.id] for record in records]
+
+    def said(self, records, source, documents):
+        links = records.env["school.parent.link"]._sync_by_side(source, self.side, records, said=True)
+        result = []
+        for record, in_document in zip(records, super().said(records, source, documents), strict=True):
+            by_id = {link["externalId"]: link for link in in_document or ()}
+            by_id.update((link["externalId"], link) for link in links[record.id])
+            result.append(list(by_id.values()))
+        return result
+
+    def holds(self, record, value, now):
+        return _essence(value) == _essence(now)
+
+    def untouched(self, record, base, ours, theirs):
+        changes, removed = self._compare(record, base, theirs)
+        before, held = self.meaning(record, base), self.meaning(record, ours)
+        for external_id in removed & held.keys():
+            if any(not _agree(key, before[external_id], held[external_id]) for key in before[external_id]):
+                return False
+        for external_id, flags in changes.items():
+            if external_id not in held:
+                # Somebody has removed the link, or there never was one.
+                if external_id in before:
                     return False
                 continue
-            known = dict.fromkeys(wanted, None) | before.get(external_id, {})
-            if any(not _agree(key, link, known) and not (key in wanted and _agree(key, link, wanted)) for key in known):
+            known = before.get(external_id, {})
+            if any(
+                not _agree(key, known, held[external_id]) and not _agree(key, flags, held[external_id]) for key in flags
+            ):
                 return False
         return True
 
-    @api.model
-    def _sync_done(self, arrived: _Links, now: _Links, said: _Links) -> bool:
-        """Whether the links ``now`` are what has ``arrived``, and none is left that was only ``said`` before."""
-        after, held = _by_id(arrived), _by_id(now)
-        return not (_by_id(said).keys() - after.keys()) & held.keys() and all(
-            external_id in held and all(_agree(key, held[external_id], link) for key in link)
-            for external_id, link in after.items()
+    def done(self, record, base, ours, theirs, found):
+        changes, removed = self._compare(record, base, theirs)
+        held = self.meaning(record, ours)
+        return not removed & held.keys() and all(
+            external_id in held and all(_agree(key, flags, held[external_id]) for key in flags)
+            for external_id, flags in changes.items()
         )
 
-    @api.model
-    def _sync_spelled_out(self, links: _Links) -> _Links:
-        """``links`` with what goes without saying, so that what is stored instead is not kept."""
-        return [{**dict.fromkeys(LINK_FIELDS), **_UNSAID, **link} for link in links or ()]
-
-    @api.model
-    def _essence(self, links: list[dict[str, Any]] | None) -> dict[str, dict[str, Any]]:
-        """What ``links`` say, by externalId, without what goes without saying."""
-        return {
-            link["externalId"]: {
-                key: link[key] for key in LINK_FIELDS if link.get(key) and not (key == "priority" and link[key] == 1)
+    def keep_ours(self, record, base, ours, theirs):
+        """What the source alone has changed is applied, unless a link was removed on either side."""
+        _changed, removed = self._compare(record, base, theirs)
+        before, held = self.meaning(record, base), self.meaning(record, ours)
+        if not removed.isdisjoint(held) or any(link["externalId"] not in held for link in theirs or ()):
+            return ours
+        return [
+            {
+                **link,
+                **{
+                    key: held[link["externalId"]].get(key)
+                    for key in _flags(link)
+                    if not _agree(key, before.get(link["externalId"], {}), held[link["externalId"]])
+                },
             }
-            for link in links or ()
+            for link in theirs or ()
+        ]
+
+    def spell_out(self, value):
+        return [{**dict.fromkeys(LINK_FIELDS), **_UNSAID, **link} for link in value or ()]
+
+    def _compare(self, model, base: _Links, theirs: _Links) -> tuple[dict[str, dict[str, Any]], set[str]]:
+        """What ``theirs`` changes of ``base``: the flags of each person, and the people who are not named any more."""
+        before, after = self.meaning(model, base), self.meaning(model, theirs)
+        changes = {
+            external_id: _changes(before.get(external_id, {}), flags)
+            for external_id, flags in after.items()
+            if external_id not in before or _changes(before[external_id], flags)
         }
+        return changes, before.keys() - after.keys()
 
 
-def _by_id(links: _Links) -> dict[str, dict[str, Any]]:
-    return {link["externalId"]: link for link in links or ()}
+def _revise_links(links: _Links, flags_by_id: dict[str, dict[str, Any] | None]) -> _Links:
+    """``links`` with other flags for some people; without those for whom there are none any more."""
+    return links and [
+        {**link, **(flags_by_id.get(link["externalId"]) or {})}
+        for link in links
+        if flags_by_id.get(link["externalId"], link) is not None
+    ]
 
 
-def _agree(key: str, link: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two links say the same of ``key``."""
-    return (link.get(key) or _UNSAID.get(key)) == (other.get(key) or _UNSAID.get(key))
+def _flags(link: dict[str, Any]) -> dict[str, Any]:
+    return {key: link[key] for key in LINK_FIELDS if key in link}
+
+
+def _meaning(key: str, flag: Any) -> Any:
+    return flag or _UNSAID.get(key)
+
+
+def _agree(key: str, one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two links mean the same by ``key``."""
+    return _meaning(key, one.get(key)) == _meaning(key, other.get(key))
+
+
+def _changes(said: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+    """Those of ``flags`` that ``said`` does not say, or says otherwise."""
+    return {key: flag for key, flag in flags.items() if key not in said or not _agree(key, said, flags)}
+
+
+def _is_repeated(item: Item, path: str, link: dict[str, Any]) -> bool:
+    """Whether the last document of ``item`` says of ``link`` what this one says."""
+    last = (item.binding.document or {}).get(path) or ()
+    said = {one["externalId"]: _flags(one) for one in last}.get(link["externalId"])
+    return said is not None and not _changes(said, _flags(link))
+
+
+def _essence(links: _Links) -> dict[str, dict[str, Any]]:
+    """What ``links`` say, by externalId, without what goes without saying."""
+    return {
+        link["externalId"]: {key: flag for key, flag in _flags(link).items() if flag and flag != _UNSAID.get(key)}
+        for link in links or ()
+    }

@@ -9,6 +9,7 @@ from odoo.tools import SQL, email_normalize
 
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
 
+from ..sync.contacts import State
 from ..sync.item import Item, Reference
 from ..sync.merge import value_at
 
@@ -123,10 +124,6 @@ class SchoolPersonMixin(models.AbstractModel):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_paths(self):
-        return (*super()._sync_paths(), self._sync_link_path)
-
-    @api.model
     def _sync_references(self, document):
         yield from super()._sync_references(document)
         # Both ends of a link call the other end as its entity is called.
@@ -140,8 +137,17 @@ class SchoolPersonMixin(models.AbstractModel):
         return items
 
     @api.model
+    def _sync_agreed(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_agreed(source, items)
+        self.env["school.parent.link"]._sync_replace(source, self._sync_link_side, self._sync_link_path, items)
+        return items
+
+    @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_values(source, items)
+        for part in self._sync_get_parts().values():
+            if isinstance(part, State):
+                part.prepare_all(self, source, items)
         for item in items:
             self._sync_check_phones(source, item)
         return items
@@ -255,7 +261,9 @@ class SchoolPersonMixin(models.AbstractModel):
 
     @api.model
     def _sync_found_paths(self):
-        return {path for path, name in self._sync_fields.items() if self._fields[name].inherited}
+        return {
+            path for path, part in self._sync_get_parts().items() if part.field and self._fields[part.field].inherited
+        }
 
     @api.model
     def _sync_match_key(self, source, item: Item) -> tuple | None:
@@ -288,38 +296,6 @@ class SchoolPersonMixin(models.AbstractModel):
     # ------------------------------------------------------------------
     # From records to documents
     # ------------------------------------------------------------------
-
-    def _sync_untouched(self, path, said, now, arrived):
-        if path == self._sync_link_path:
-            return self.env["school.parent.link"]._sync_untouched(said, now, arrived)
-        if super()._sync_untouched(path, said, now, arrived):
-            return True
-        # The contact of a member of staff keeps what it has, whatever is said of it.
-        field = self._fields.get(self._sync_fields.get(path))
-        return bool(field and field.inherited and self._get_staff(self.partner_id._origin))
-
-    def _sync_done(self, path, arrived, now, said):
-        if path == self._sync_link_path:
-            return self.env["school.parent.link"]._sync_done(arrived, now, said)
-        return super()._sync_done(path, arrived, now, said)
-
-    def _sync_spelled_out(self, path, value):
-        if path == self._sync_link_path:
-            return self.env["school.parent.link"]._sync_spelled_out(value)
-        return super()._sync_spelled_out(path, value)
-
-    def _sync_to_json(self, source, paths=None):
-        result = super()._sync_to_json(source, paths)
-        if paths is None or self._sync_link_path in paths:
-            links = self.env["school.parent.link"]._sync_by_side(source, self._sync_link_side, self)
-            for record, current in zip(self, result, strict=True):
-                current[self._sync_link_path] = links[record.id]
-        return result
-
-    def _sync_holds(self, path, said, now):
-        if path == self._sync_link_path:
-            return self.env["school.parent.link"]._sync_same(said, now)
-        return super()._sync_holds(path, said, now)
 
     def _sync_written_at(self):
         written = self.mapped("write_date") + self.partner_id.mapped("write_date") + self.link_ids.mapped("write_date")

@@ -4,6 +4,7 @@ from odoo.tools import SQL
 from ..contract.roster_assignment import ROSTER_EVENTS, RosterAssignmentDocument
 from ..contract.words import meanings
 from ..sync.item import Item
+from ..sync.parts import Code, Part, Reference, Word
 from .notification import notify
 
 _REQUESTED, _COMPLETED = ROSTER_EVENTS
@@ -22,10 +23,14 @@ class SchoolRosterAssignment(models.Model):
     _sync_entity = "roster-assignments"
     _sync_document = RosterAssignmentDocument
     _sync_after = ("enrollments",)
-    _sync_fields = {"event": "event", "rollNo": "roll_number", "start": "date_start"}
-    _sync_reference_fields = {"studentExternalId": ("students", "student_id")}
-    _sync_code_fields = {"classId": "grade_id", "sectionId": "section_id"}
-    _sync_words = {"event": meanings(ROSTER_EVENTS)}
+    _sync_parts = {
+        "event": Word("event", meanings(ROSTER_EVENTS)),
+        "studentExternalId": Reference("students", "student_id"),
+        "classId": Code("grade_id"),
+        "sectionId": Code("section_id"),
+        "rollNo": Part("roll_number"),
+        "start": Part("date_start"),
+    }
 
     student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
     grade_id = fields.Many2one(
@@ -210,12 +215,3 @@ class SchoolEnrollment(models.Model):
         items = super()._sync_applied(source, items)
         self.browse([item.res_id for item in items])._take_waiting_assignments()
         return items
-
-    def _sync_untouched(self, path, said, now, arrived):
-        if path in ("gradeLevel", "classId", "sectionId"):
-            # What an assignment has put on the enrollment is the source's own word.
-            name = self._sync_code_fields[path]
-            given = self.roster_assignment_ids.filtered(lambda one: one.active and one.event == _COMPLETED)
-            if self[name] and self[name] in given[name]:
-                return True
-        return super()._sync_untouched(path, said, now, arrived)

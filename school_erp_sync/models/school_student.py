@@ -1,20 +1,13 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command
 from odoo.tools import format_date
 
 from ..contract.student import StudentDocument
-from ..sync.item import Item
-from ..sync.merge import value_at
+from ..sync.contacts import Country, OfContact, State
+from ..sync.parts import Part, Tags, Word
+from .school_parent_link import Links
 
 GENDERS = {"m": "male", "male": "male", "boy": "male", "f": "female", "female": "female", "girl": "female"}
-
-_TAG_PATHS = {
-    "languages": ("language", "language_ids"),
-    "health.allergies": ("allergy", "allergy_ids"),
-    "health.medicalConditions": ("condition", "condition_ids"),
-}
-_PLACE_PATHS = {"address.country", "address.state"}
 
 
 class SchoolStudent(models.Model):
@@ -33,34 +26,35 @@ class SchoolStudent(models.Model):
     _sync_loose_paths = (_sync_link_path,)
     _sync_name_path = "fullName"
     _sync_phone_paths = ("emergency.phone",)
-    _sync_fields = {
-        "fullName": "name",
-        "dob": "birth_date",
-        "gender": "gender",
-        "nationality": "nationality",
-        "religion": "religion",
-        "casteCommunity": "caste_community",
-        "languages": "language_ids",
-        "photoUrl": "photo_url",
-        "health.bloodGroup": "blood_group",
-        "health.allergies": "allergy_ids",
-        "health.medicalConditions": "condition_ids",
-        "emergency.name": "emergency_name",
-        "emergency.phone": "emergency_phone",
-        "emergency.relation": "emergency_relation",
-        "address.permanent": "street",
-        "address.correspondence": "correspondence_address",
-        "address.city": "city",
-        "address.state": "state_id",
-        "address.country": "country_id",
-        "address.pin": "zip",
-        "previousSchool.schoolName": "previous_school",
-        "previousSchool.board": "previous_board",
-        "previousSchool.lastGrade": "previous_grade",
-        "previousSchool.yearOfCompletion": "previous_year",
-        "previousSchool.reasonForTransfer": "transfer_reason",
-        "transport.mode": "transport_mode",
-        "transport.route": "transport_route",
+    _sync_parts = {
+        "fullName": OfContact("name"),
+        "dob": Part("birth_date"),
+        "gender": Word("gender", GENDERS, otherwise="other", label=True),
+        "nationality": Part("nationality"),
+        "religion": Part("religion"),
+        "casteCommunity": Part("caste_community"),
+        "languages": Tags("language_ids", "language"),
+        "photoUrl": Part("photo_url"),
+        "health.bloodGroup": Part("blood_group"),
+        "health.allergies": Tags("allergy_ids", "allergy"),
+        "health.medicalConditions": Tags("condition_ids", "condition"),
+        "emergency.name": Part("emergency_name"),
+        "emergency.phone": Part("emergency_phone"),
+        "emergency.relation": Part("emergency_relation"),
+        "address.permanent": OfContact("street"),
+        "address.correspondence": Part("correspondence_address"),
+        "address.city": OfContact("city"),
+        "address.state": State("state_id", text="state_text", country="address.country"),
+        "address.country": Country("country_id"),
+        "address.pin": OfContact("zip"),
+        "previousSchool.schoolName": Part("previous_school"),
+        "previousSchool.board": Part("previous_board"),
+        "previousSchool.lastGrade": Part("previous_grade"),
+        "previousSchool.yearOfCompletion": Part("previous_year"),
+        "previousSchool.reasonForTransfer": Part("transfer_reason"),
+        "transport.mode": Part("transport_mode"),
+        "transport.route": Part("transport_route"),
+        _sync_link_path: Links(_sync_link_side),
     }
 
     partner_id = fields.Many2one("res.partner", string="Contact Record", required=True, ondelete="restrict", index=True)
@@ -153,98 +147,3 @@ class SchoolStudent(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_parent_action")
         action["domain"] = [("link_ids.student_id", "in", self.ids)]
         return action
-
-    # ------------------------------------------------------------------
-    # From documents to records
-    # ------------------------------------------------------------------
-
-    @api.model
-    def _sync_values(self, source, items: list[Item]) -> list[Item]:
-        items = super()._sync_values(source, items)
-        self._sync_place_values(source, items)
-        for item in items:
-            if gender := item.values.get("gender"):
-                item.values["gender"] = GENDERS.get(gender.casefold(), "other")
-        return items
-
-    @api.model
-    def _sync_make_related(self, source, items: list[Item]) -> list[Item]:
-        items = super()._sync_make_related(source, items)
-        for path, (kind, name) in _TAG_PATHS.items():
-            names = {item.index: value_at(item.decision.document, path) or [] for item in items if path in item.paths}
-            ids = self.env["school.tag"]._find_or_make(kind, {tag for tags in names.values() for tag in tags})
-            for item in items:
-                if item.index in names:
-                    item.values[name] = [Command.set([ids[tag] for tag in dict.fromkeys(names[item.index])])]
-        return items
-
-    @api.model
-    def _sync_place_values(self, source, items: list[Item]) -> None:
-        placed = [item for item in items if item.paths & _PLACE_PATHS]
-        if not placed:
-            return
-        countries = self._places_by_word("res.country")
-        states = None
-        records = {record.id: record for record in self.browse([item.res_id for item in placed if item.res_id])}
-        for item in placed:
-            # Of a student that is new, the contact may have been there before.
-            record = records.get(item.res_id) or self.new({"partner_id": item.values.get("partner_id")})
-            country_id = record.country_id.id
-            if "address.country" in item.paths:
-                country_word = value_at(item.decision.document, "address.country")
-                country_id = countries.get(country_word.casefold()) if country_word else False
-                if country_id is None:
-                    item.fail(
-                        "/address/country",
-                        "unknown_country",
-                        f"address.country {country_word!r} is not a country that Odoo knows; "
-                        "send its English name or its ISO 3166 code, such as India or IN",
-                    )
-                    continue
-                item.values["country_id"] = country_id
-            if "address.state" in item.paths:
-                state_word = value_at(item.decision.document, "address.state")
-            else:
-                # Where its country changes, the state that Odoo has is another one of the same name, or mere text.
-                state_word = record.state_id.with_context(lang="en_US").name or record.state_text
-            state_id = False
-            if state_word:
-                states = self._places_by_word("res.country.state") if states is None else states
-                state_id = states.get((country_id or source.company_id.country_id.id, state_word.casefold()), False)
-                if not state_id:
-                    item.warn(f"/address/state {state_word!r} is not a state that Odoo knows; it was kept as text")
-            item.values.update(state_id=state_id, state_text=False if state_id else state_word or False)
-
-    @api.model
-    def _places_by_word(self, model: str) -> dict:
-        """The ids of all countries, or of all states by country, under each word that may name one."""
-        result = {}
-        for place in self.env[model].with_context(lang="en_US").search_fetch([], ["code", "name"]):
-            for word in filter(None, (place.code, place.name)):
-                key = word.casefold()
-                result[key if model == "res.country" else (place.country_id.id, key)] = place.id
-        return result
-
-    # ------------------------------------------------------------------
-    # From records to documents
-    # ------------------------------------------------------------------
-
-    def _sync_to_json(self, source, paths=None):
-        result = super()._sync_to_json(source, paths)
-        for student, current in zip(self, result, strict=True):
-            if "address.state" in current:
-                current["address.state"] = current["address.state"] or student.state_text or None
-        return result
-
-    def _sync_holds(self, path, said, now):
-        if path == "gender":
-            return GENDERS.get(said.casefold(), "other") == self.gender
-        if path in _PLACE_PATHS:
-            place = self.country_id if path == "address.country" else self.state_id
-            english = place.with_context(lang="en_US")
-            return said.casefold() in {
-                (now or "").casefold(),
-                (place.code or "").casefold(),
-                (english.name or "").casefold(),
-            }
-        return super()._sync_holds(path, said, now)

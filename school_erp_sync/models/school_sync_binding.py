@@ -36,6 +36,9 @@ class SchoolSyncBinding(models.Model):
     changed_in_odoo_at = fields.Datetime(
         readonly=True, help="The last change in Odoo that is known to lie before the last document."
     )
+    restated = fields.Boolean(
+        readonly=True, help="Since this version, the source has said anew what Odoo held already."
+    )
     deleted_at = fields.Datetime("Deleted by Source", readonly=True)
 
     _identity = models.UniqueIndex("(source_id, entity, external_id)", "This external ID is bound already.")

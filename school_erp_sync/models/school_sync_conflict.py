@@ -6,7 +6,8 @@ from odoo.fields import Domain
 
 from ..sync import conflicts, engine
 from ..sync.item import Item, Status
-from ..sync.merge import overlay, said_paths
+from ..sync.merge import said_paths
+from ..sync.parts import lay_over
 from .notification import notify
 
 
@@ -157,7 +158,7 @@ class SchoolSyncConflict(models.Model):
                 continue
             if is_open and item.pending:
                 conflict = known[item.pending.id]
-                document = overlay(item.pending.document, item.document)
+                document = lay_over(self.env[res_model]._sync_get_parts(), item.pending.document, item.document)
                 if (conflict.document, conflict.version) != (document, item.version):
                     conflict.write({"document": document, "version": item.version})
                 clashes[conflict] = found

@@ -67,7 +67,7 @@ class SchoolSyncConflictLine(models.Model):
     def _get_lost_value(self) -> Any:
         if self.choice == conflicts.ODOO:
             return self.source_value
-        return self.env[self.conflict_id.res_model]._sync_spelled_out(self.path, self.odoo_value)
+        return self.env[self.conflict_id.res_model]._sync_get_parts()[self.path].spell_out(self.odoo_value)
 
     @api.model
     def _store(self, clashes: dict) -> None:

@@ -40,7 +40,7 @@ class SchoolSyncPolicy(models.Model):
             scopes.append((entity, self.env._("%s: everything", entity)))
             scopes += [
                 (f"{entity}/{path}", f"{entity}: {path}")
-                for path in sorted(set(model._sync_paths()) - model._sync_merged_paths)
+                for path in sorted(path for path, part in model._sync_get_parts().items() if not part.merged)
             ]
         return scopes
 

@@ -3,6 +3,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from graphlib import TopologicalSorter
+from typing import Any
 
 from odoo import api, fields, models, tools
 from odoo.exceptions import AccessError, RedirectWarning, UserError, ValidationError
@@ -10,6 +11,7 @@ from odoo.fields import Command, Domain
 from odoo.tools import SQL, frozendict
 
 from ..sync.merge import digest
+from ..sync.parts import Reference
 
 KEY_SCOPE = "school_sync"
 
@@ -311,7 +313,7 @@ class SchoolSyncSource(models.Model):
         graph = {}
         for entity, name in self._sync_entities().items():
             model = self.env[name]
-            referred = {other for other, _field in model._sync_reference_fields.values()}
+            referred = {part.entity for part in model._sync_get_parts().values() if isinstance(part, Reference)}
             graph[entity] = (referred | set(model._sync_after)) - {entity}
         return [entity for entity in TopologicalSorter(graph).static_order() if entity in graph]
 
@@ -320,42 +322,55 @@ class SchoolSyncSource(models.Model):
         return self.env[self._sync_entities()[entity]]
 
     def _forget_said(self, entity: str, res_ids: list[int], path: str) -> None:
-        """Take ``path`` out of the last documents that these sources sent of these records: by another way it has
-        become something else."""
-        if not res_ids:
+        """Take ``path`` out of what these sources said last of these records: it has become something else since."""
+        self._revise_said(entity, path, dict.fromkeys(res_ids))
+
+    def _revise_said(self, entity: str, path: str, revise: Mapping[int, Callable[[Any], Any] | None]) -> None:
+        """Change what the last documents of some records, from these sources, say at ``path``.
+
+        The same document, sent again, is then compared anew with what the record holds.
+
+        :param path: a part at the top of the document
+        :param revise: by record id, the new value for the old one; None to take the part out
+        """
+        if not revise:
             return
         env = self.env
         env.cr.execute(
             SQL(
                 """
-                SELECT id, document FROM school_sync_binding
+                SELECT id, res_id, document FROM school_sync_binding
                  WHERE source_id = ANY(%s) AND entity = %s AND res_id = ANY(%s) AND jsonb_exists(document, %s)
                  ORDER BY source_id, external_id COLLATE "C" FOR UPDATE
                 """,
                 self.ids,
                 entity,
-                res_ids,
+                list(revise),
                 path,
             ),
             log_exceptions=False,
         )
-        ids, digests = [], []
-        for binding_id, document in env.cr.fetchall():
+        bindings = env["school.sync.binding"]
+        ids, documents = [], []
+        for binding_id, res_id, document in env.cr.fetchall():
+            value = document.pop(path)
+            if revise[res_id]:
+                document[path] = revise[res_id](value)
             ids.append(binding_id)
-            digests.append(digest({key: value for key, value in document.items() if key != path}))
+            documents.append(document)
         env.cr.execute(
             SQL(
                 """
-                UPDATE school_sync_binding b SET document = document - %s::text, digest = new.digest
-                  FROM unnest(%s::int[], %s::varchar[]) AS new(id, digest) WHERE b.id = new.id
+                UPDATE school_sync_binding b SET document = new.document::jsonb, digest = new.digest
+                  FROM unnest(%s::int[], %s::text[], %s::varchar[]) AS new(id, document, digest) WHERE b.id = new.id
                 """,
-                path,
                 ids,
-                digests,
+                [bindings._document_text(document) for document in documents],
+                [digest(document) for document in documents],
             ),
             log_exceptions=False,
         )
-        env["school.sync.binding"].invalidate_model(flush=False)
+        bindings.invalidate_model(flush=False)
 
     def _get_invoice_journal(self):
         """:return: the journal of this source's invoices; empty where there is none"""

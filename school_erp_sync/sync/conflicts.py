@@ -11,7 +11,7 @@ import psycopg2.errors
 from odoo.exceptions import ConcurrencyError
 
 from .item import Item, Status, open_items
-from .merge import Clash, is_empty, merge, overlay, put, said_paths, without
+from .merge import Clash, is_empty, merge, overlay, put, said_paths, value_at, without
 from .plan import Action, parse_time
 
 SOURCE, ODOO, NEWEST, ASK = "source", "odoo", "newest", "ask"
@@ -27,17 +27,14 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
     :param choices: what somebody has decided, for the parts that still are as they were then: path -> (what Odoo held,
         the side that won)
     """
-    known = [
-        item
-        for item in open_items(items)
-        if item.decision.action is Action.UPDATE and item.paths - model._sync_merged_paths
-    ]
+    known = [item for item in open_items(items) if item.decision.action is Action.UPDATE and item.paths]
     found = [item for item in open_items(items) if item.decision.action is Action.CREATE and item.values]
     records = dict(zip(known, model.browse([item.res_id for item in known]), strict=True))
     records.update((item, model.new(item.values)) for item in found)
     if not records:
         return
-    asked = {item: item.paths - model._sync_merged_paths for item in known}
+    parts = model._sync_get_parts()
+    asked = {item: item.paths for item in known}
     asked.update((item, item.paths & model._sync_found_paths()) for item in found)
     every_path = set().union(*asked.values())
     policies = source._conflict_policies(model._sync_entity, every_path)
@@ -45,30 +42,46 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
     # What is asked of one of them is fetched for all.
     together = model.concat(*records.values())
     held = together._sync_to_json(source, every_path)
-    for item, record, ours in zip(records, together, held, strict=True):
+    documents = [item.binding.document if item.res_id else {} for item in records]
+    said = {path: parts[path].said(together, source, documents) for path in every_path}
+    for place, (item, record) in enumerate(zip(records, together, strict=True)):
         if NEWEST in policies.values():
             _note_change(item, record)
-        clashes = _merge(item, record, ours, asked[item], defaults)
+        base = {path: said[path][place] for path in asked[item]}
+        clashes = _merge(item, record, parts, base, held[place], defaults)
         item.clashes = [(clash, _winner(item, clash, policies[clash.path], choices or {})) for clash in clashes]
         item.paths |= {clash.path for clash, winner in item.clashes if winner == SOURCE}
         if any(winner is None for _clash, winner in item.clashes):
             _ask(item)
         else:
-            _keep_ours(item)
+            _keep_ours(item, record, parts)
+        if item.res_id and not (item.paths or item.clashes or item.binding.deleted):
+            item.status = Status.UNCHANGED
 
 
-def _merge(item: Item, record, ours: dict[str, Any], paths: set[str], defaults) -> list[Clash]:
-    """Leave of ``paths`` in the item's what only the source changed; :return: what both sides did"""
-    base = item.binding.document if item.res_id else {}
-    result = merge(base, ours, item.decision.document, paths, record._sync_untouched, record._sync_done)
+def _merge(item: Item, record, parts, base: dict[str, Any], ours: dict[str, Any], defaults) -> list[Clash]:
+    """Leave in the item's ``paths`` what only the source changed; :return: what both sides did
+
+    :param base: what the source said last, by path: of the parts that are compared
+    """
+    theirs = {path: value_at(item.decision.document, path) for path in base}
+    result = merge(
+        base,
+        ours,
+        theirs,
+        untouched=lambda path, *sides: parts[path].merged or parts[path].untouched(record, *sides),
+        done=lambda path, *sides: parts[path].done(record, *sides, item.found),
+    )
     # What Odoo fills in by itself is nobody's change.
     of_odoo = {
         clash.path
         for clash in result.clashes
         if is_empty(clash.base) and (clash.path, clash.ours) in defaults().items()
     }
-    item.paths = item.paths - paths | result.theirs | of_odoo
-    return [clash for clash in result.clashes if clash.path not in of_odoo]
+    clashes = [clash for clash in result.clashes if clash.path not in of_odoo]
+    item.agreed = theirs.keys() - result.theirs - {clash.path for clash in result.clashes}
+    item.paths = item.paths - theirs.keys() | result.theirs | of_odoo
+    return clashes
 
 
 def _note_change(item: Item, record) -> None:
@@ -112,14 +125,17 @@ def _ask(item: Item) -> None:
             )
 
 
-def _keep_ours(item: Item) -> None:
+def _keep_ours(item: Item, record, parts) -> None:
     kept = [clash for clash, winner in item.clashes if winner == ODOO]
     if kept:
         # What is applied says what Odoo says; what is remembered is what the source said.
         item.said = item.decision.document
         patch = {}
-        for clash in kept:
-            put(patch, clash.path, clash.ours)
+        for path, *sides in kept:
+            left = parts[path].keep_ours(record, *sides)
+            put(patch, path, left)
+            if left != sides[1]:
+                item.paths.add(path)
         item.decision = replace(item.decision, document=overlay(item.said, patch))
     why = "was changed in Odoo as well" if item.res_id else "is not what was there already"
     for clash, winner in item.clashes:
@@ -148,7 +164,7 @@ def record(source, model, items: list[Item]) -> None:
             overtaken.append(item.pending.id)
         else:
             newer[item.pending.id] = without(
-                item.pending.document, {*said_paths(item.document, model._sync_paths()), "updatedAt"}
+                item.pending.document, {*said_paths(item.document, model._sync_get_parts()), "updatedAt"}
             )
     if overtaken:
         conflicts.browse(overtaken).write({"state": "overtaken", "document": False})

@@ -1,6 +1,7 @@
 """How a batch of documents becomes records: the five steps of the design, each for the whole batch at once."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import psycopg2.errors
@@ -11,7 +12,8 @@ from odoo.tools import SQL
 from ..contract.base import read_all
 from . import conflicts, parking
 from .item import Binding, Held, Item, Pending, Refused, Report, Status, Waiting, open_items
-from .merge import changed_paths, digest, overlay, put, said_paths
+from .merge import digest, overlay, put, said_paths
+from .parts import changed_paths, lay_over
 from .plan import Action, Decision, Known, decide, parse_time
 from .sql import query
 from .texts import in_language_of
@@ -308,7 +310,7 @@ def _validate(model, raws: Sequence[Any]) -> list[Item]:
             item.status = Status.FAILED
             # Not to be applied, but checked to the end: whoever mends it wants to know everything at once.
             item.decision = Decision(Action.REJECT, item.document, "", None)
-            item.paths = changed_paths({}, item.document, model._sync_paths())
+            item.paths = said_paths(item.document, model._sync_get_parts())
         items.append(item)
     return items
 
@@ -329,16 +331,17 @@ def _look_up(source, model, items: list[Item]) -> None:
     for item in asking:
         item.digest = digest(item.document)
     held = _find_held(source, model, [(item.external_id, item.digest) for item in asking])
+    parts = model._sync_get_parts()
     for item in asking:
         item.binding, waiting, item.pending = held[item.external_id]
         sent = item.document
         if waiting and not item.healing:
             # What was accepted and not applied yet is part of what the source has said.
             item.waiting = waiting
-            item.document = overlay(waiting.document, item.document)
+            item.document = lay_over(parts, waiting.document, item.document)
         if item.pending and said_paths(item.document, item.pending.paths):
             # It may end the conflict; the rest of what was held back with it is then applied as well.
-            item.document = overlay(item.pending.document, item.document)
+            item.document = lay_over(parts, item.pending.document, item.document)
         if item.document is not sent:
             item.digest = digest(item.document)
 
@@ -422,6 +425,7 @@ def find_bindings(source, entity: str, identities: Sequence[tuple[str, str | Non
 
 
 def _plan(model, items: list[Item]) -> None:
+    parts = model._sync_get_parts()
     for item in open_items(items):
         binding = item.binding
         known = None
@@ -433,7 +437,9 @@ def _plan(model, items: list[Item]) -> None:
             item.waiting and item.waiting.updated_at,
             item.pending and parse_time(item.pending.document.get("updatedAt")),
         ]
-        item.decision = decide(known, item.document, item.digest, max(filter(None, held), default=None))
+        item.decision = decide(
+            known, item.document, item.digest, max(filter(None, held), default=None), partial(lay_over, parts)
+        )
         if item.decision.action is Action.UNCHANGED:
             item.status = Status.UNCHANGED
         elif item.decision.action is Action.STALE:
@@ -446,8 +452,9 @@ def _plan(model, items: list[Item]) -> None:
                 Status.STALE,
             )
         else:
-            last = known.document if known else {}
-            item.paths = changed_paths(last, item.decision.document, model._sync_paths())
+            item.paths = changed_paths(model, parts, known.document if known else {}, item.decision.document)
+            if known and not item.paths and not known.deleted:
+                item.status = Status.UNCHANGED
 
 
 def _resolve_references(source, model, items: list[Item], *, parking_allowed: bool) -> None:
@@ -508,20 +515,21 @@ def _apply(source, model, items: list[Item]) -> None:
     """Apply what is planned; what Odoo refuses of it is isolated, the rest goes on."""
     planned = open_items(items)
     # A document that says nothing new may be newer all the same, and what comes later is measured against that.
-    newer = [
-        item
-        for item in items
-        if item.status is Status.UNCHANGED and item.decision.updated_at != item.binding.updated_at
-    ]
+    unchanged = [item for item in items if item.status is Status.UNCHANGED]
+    # It may say the same in other words, or anew what Odoo holds already.
+    restated = [item for item in unchanged if item.decision.digest != item.binding.digest]
+    newer = [item for item in unchanged if item.decision.updated_at != item.binding.updated_at]
     in_conflict = [item for item in items if item.status is Status.CONFLICT and item.clashes]
     parked = [item for item in items if item.status is Status.PARKED]
-    _claim(source, model, planned + newer, postponed=in_conflict + parked)
+    _claim(source, model, list(dict.fromkeys(planned + newer + restated)), postponed=in_conflict + parked)
     if planned:
         _apply_isolating(source, model, planned)
         _release(source, planned)
         _store_bindings(source, planned)
     if newer:
         _store_times(source, newer)
+    if restated:
+        _store_restated(source, model, restated)
 
 
 def _claim(source, model, items: list[Item], postponed: Sequence[Item] = ()) -> None:
@@ -675,7 +683,7 @@ def _store_bindings(source, items: list[Item]) -> None:
             """
             UPDATE school_sync_binding b
                SET res_id = new.res_id, version = new.version, digest = new.digest, document = new.document::jsonb,
-                   source_updated_at = new.updated_at AT TIME ZONE 'UTC', deleted_at = NULL,
+                   source_updated_at = new.updated_at AT TIME ZONE 'UTC', deleted_at = NULL, restated = NULL,
                    changed_in_odoo_at = COALESCE(new.changed_at, b.changed_in_odoo_at),
                    write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
               FROM unnest(%(ids)s::int[], %(res_ids)s::int[], %(versions)s::int[], %(digests)s::varchar[],
@@ -720,3 +728,28 @@ def _store_times(source, items: list[Item]) -> None:
         ),
     )
     source.env["school.sync.binding"].invalidate_model(flush=False)
+
+
+def _store_restated(source, model, items: list[Item]) -> None:
+    """Remember in which words the source says what the records hold already, so that its next change is seen as one.
+
+    It is no new version: no record changes.
+    """
+    model._sync_agreed(source, items)
+    binding = source.env["school.sync.binding"]
+    query(
+        source.env,
+        SQL(
+            """
+            UPDATE school_sync_binding b
+               SET digest = new.digest, document = new.document::jsonb, restated = TRUE
+              FROM unnest(%(ids)s::int[], %(digests)s::varchar[], %(documents)s::text[]) AS new(id, digest, document)
+             WHERE b.id = new.id
+         RETURNING b.id
+            """,
+            ids=[item.binding.id for item in items],
+            digests=[item.decision.digest for item in items],
+            documents=[binding._document_text(item.decision.document) for item in items],
+        ),
+    )
+    binding.invalidate_model(flush=False)

@@ -104,8 +104,9 @@ class Item:
     records it refers to, by (entity, externalId), and ``missing`` those that are not there. ``clashes`` are the parts
     that changed in Odoo as well, each with the side that won, if one has, and ``decided`` those of them that somebody
     has decided; ``said`` is the document to remember where Odoo won, or where something is ``restored`` in Odoo.
-    ``awaited`` is what others wait for. ``healing`` is a document that has waited and is tried again, and ``cut`` one
-    that is tried without some of its references, and waits for them as a whole.
+    ``agreed`` are the parts that say something new which Odoo holds already. ``awaited`` is what others wait for.
+    ``healing`` is a document that has waited and is tried again, and ``cut`` one that is tried without some of its
+    references, and waits for them as a whole.
     """
 
     index: int
@@ -126,6 +127,7 @@ class Item:
     cut: bool = False
     clashes: list[tuple[Clash, str | None]] = field(default_factory=list)
     decided: set[str] = field(default_factory=set)
+    agreed: set[str] = field(default_factory=set)
     said: dict[str, Any] | None = None
     restored: bool = False
     changed_at: Any = None

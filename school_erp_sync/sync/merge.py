@@ -51,15 +51,6 @@ def said_paths(document: Mapping[str, Any], paths: Iterable[str]) -> set[str]:
     return {path for path in paths if value_at(document, path, _ABSENT) is not _ABSENT}
 
 
-def changed_paths(last: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]) -> set[str]:
-    """Those of ``paths`` about which ``new`` says something else than ``last`` did. Silence is not a change."""
-    return {
-        path
-        for path in paths
-        if (value := value_at(new, path, _ABSENT)) is not _ABSENT and value != value_at(last, path, _ABSENT)
-    }
-
-
 class Clash(NamedTuple):
     """A part of a document that changed on both sides: what was said of it last, what Odoo holds, what has arrived."""
 
@@ -82,43 +73,48 @@ def is_empty(value: Any) -> bool:
     return value is False or value is _ABSENT or value in (None, "", [], {})
 
 
-def equal(_path: str, said: Any, held: Any, _other: Any = None) -> bool:
-    """Whether two JSON values say the same; how :func:`merge` compares unless it is told better."""
-    return said == held or (is_empty(said) and is_empty(held))
+def equal(one: Any, other: Any) -> bool:
+    """Whether two JSON values say the same; how values are compared unless a part knows better."""
+    return one == other or (is_empty(one) and is_empty(other))
+
+
+def _untouched(_path: str, base: Any, ours: Any, _theirs: Any) -> bool:
+    return equal(base, ours)
+
+
+def _done(_path: str, _base: Any, ours: Any, theirs: Any) -> bool:
+    return equal(theirs, ours)
 
 
 def merge(
     base: Mapping[str, Any],
     ours: Mapping[str, Any],
     theirs: Mapping[str, Any],
-    paths: Iterable[str],
-    untouched: Callable[[str, Any, Any, Any], bool] = equal,
-    done: Callable[[str, Any, Any, Any], bool] = equal,
+    untouched: Callable[[str, Any, Any, Any], bool] = _untouched,
+    done: Callable[[str, Any, Any, Any], bool] = _done,
 ) -> Merge:
-    """The three-way merge of ``paths``: per part, who changed it since ``base``.
+    """The three-way merge of the parts in ``theirs``: per part, who changed it since ``base``.
 
+    - Odoo holds what has arrived: nothing is to be done, whoever changed it.
     - Odoo still holds what was said last: the source alone changed it, and its value is taken.
-    - Odoo holds what has arrived: both sides say the same, nothing is to be done.
     - else: a clash, about which a policy decides.
 
-    A part that the source has changed is in ``paths``, and no other: silence is not a change.
-
-    :param base: the last document applied
+    :param base: what the source said last, by path
     :param ours: what Odoo holds now, by path
-    :param theirs: the document that is to be applied
-    :param paths: where ``theirs`` says something else than ``base``
-    :param untouched: whether Odoo, which holds the third argument, still holds what was said last, the second, as far
-        as the fourth, what has arrived, would change it
-    :param done: whether Odoo, which holds the third argument, already holds what has arrived, the second, in place of
-        what was said last, the fourth
+    :param theirs: what has arrived, by path: the parts that the source has changed. Silence is not a change.
+    :param untouched: for ``(path, base, ours, theirs)``: whether Odoo still holds what was said last, as far as what
+        has arrived would change it
+    :param done: for ``(path, base, ours, theirs)``: whether Odoo already holds what has arrived
     """
     taken, clashes = set(), []
-    for path in sorted(paths):
-        before, held, arrived = value_at(base, path), ours.get(path), value_at(theirs, path)
-        if untouched(path, before, held, arrived):
+    for path in sorted(theirs):
+        sides = path, base.get(path), ours.get(path), theirs[path]
+        if done(*sides):
+            continue
+        if untouched(*sides):
             taken.add(path)
-        elif not done(path, arrived, held, before):
-            clashes.append(Clash(path, before, held, arrived))
+        else:
+            clashes.append(Clash(*sides))
     return Merge(taken, clashes)
 
 

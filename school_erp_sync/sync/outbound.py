@@ -36,7 +36,8 @@ def read_tagged(source, entity: str, external_id: str) -> tuple[dict[str, Any], 
     (document,) = _documents(source, entity, binding)
     told = {name: value for name, value in document.items() if name not in ("id", "model", "version", "active")}
     said = {**(binding.document or {}), "externalId": binding.external_id}
-    if document["active"] is not bool(binding.deleted_at) and _without_nothing(told) == _without_nothing(said):
+    is_as_sent = document["active"] is not bool(binding.deleted_at) and not binding.restated
+    if is_as_sent and _without_nothing(told) == _without_nothing(said):
         return document, str(binding.version)
     fingerprint = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
     return document, f"{binding.version}-{fingerprint}"
@@ -143,7 +144,7 @@ def _bindings(source, entity: str, of_binding: Domain, of_record: Domain, limit:
             & Domain("entity", "=", entity)
             & of_binding
             & Domain("res_id", "in", model._search(of_record)),
-            ["external_id", "res_id", "version", "document", "source_updated_at", "deleted_at"],
+            ["external_id", "res_id", "version", "document", "source_updated_at", "deleted_at", "restated"],
             order="id",
             limit=limit,
         )

@@ -1,6 +1,6 @@
 """What is to be done with a document: a pure decision, from what is known of its record and what has arrived."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -43,7 +43,11 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def decide(
-    known: Known | None, document: Mapping[str, Any], arrived_digest: str, waiting_since: datetime | None = None
+    known: Known | None,
+    document: Mapping[str, Any],
+    arrived_digest: str,
+    waiting_since: datetime | None = None,
+    lay_over: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] = overlay,
 ) -> Decision:
     """Decide what to do with ``document``, a canonical document of the contract whose digest is ``arrived_digest``.
 
@@ -55,6 +59,7 @@ def decide(
     - else: update
 
     :param waiting_since: the ``updatedAt`` of a document of the same record that is held and not applied yet
+    :param lay_over: what is said in all, by the last document and then by this one
     """
     arrived_at = parse_time(document.get("updatedAt"))
     times = filter(None, (known and known.updated_at, waiting_since))
@@ -66,7 +71,7 @@ def decide(
         return Decision(Action.CREATE, document, arrived_digest, updated_at)
     if arrived_digest == known.digest and not known.deleted:
         return Decision(Action.UNCHANGED, known.document, known.digest, updated_at)
-    merged = overlay(known.document, document)
+    merged = lay_over(known.document, document)
     merged_digest = digest(merged)
     if merged_digest == known.digest and not known.deleted:
         return Decision(Action.UNCHANGED, known.document, known.digest, updated_at)

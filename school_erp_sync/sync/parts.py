@@ -1,0 +1,276 @@
+"""What one part of a document means: when two values of it mean the same, and how a record holds it.
+
+A part is one path of a document, such as ``health.bloodGroup``. Its :meth:`~Part.meaning` decides when two values are
+equal; comparing, merging, storing and giving back follow from it. A model lists its parts in ``_sync_parts``.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from datetime import timezone
+from typing import Any
+
+from odoo.fields import Command
+
+from ..contract.words import fold
+from .merge import is_empty, overlay, said_paths, value_at
+from .plan import parse_time
+
+
+class Part:
+    """A part that is stored in one field, as it is sent.
+
+    :param field: the field of the model; None for a part that the model stores in a way of its own
+    """
+
+    #: The model itself combines what is sent with what happens in Odoo. Such a part is never in conflict.
+    merged = False
+
+    def __init__(self, field: str | None = None):
+        self.field = field
+        #: where a document says it; the model that lists the part sets this
+        self.path = ""
+
+    # ------------------------------------------------------------------
+    # What a value means
+    # ------------------------------------------------------------------
+
+    def meaning(self, model, value: Any) -> Any:
+        """The canonical form of a JSON ``value``: equal for two values that mean the same, None for an empty one."""
+        if is_empty(value):
+            return None
+        if self._type(model) == "datetime":
+            return parse_time(value).astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
+        return value
+
+    def same(self, model, one: Any, other: Any) -> bool:
+        """Whether two values that a source may send mean the same."""
+        return one == other or self.meaning(model, one) == self.meaning(model, other)
+
+    def combine(self, last: Any, new: Any) -> Any:
+        """What a source says in all, where it said ``last`` before and says ``new`` now."""
+        return new
+
+    # ------------------------------------------------------------------
+    # What a record holds
+    # ------------------------------------------------------------------
+
+    def read(self, records, source) -> list[Any]:
+        """What each of ``records`` says now, as JSON."""
+        return [self._read_one(record) for record in records]
+
+    def holds(self, record, value: Any, now: Any) -> bool:
+        """Whether ``record``, which says ``now``, means what ``value`` means."""
+        return self.same(record, value, now)
+
+    def untouched(self, record, base: Any, ours: Any, theirs: Any) -> bool:
+        """Whether nobody in Odoo has changed ``base``, what the source said last, where ``theirs`` would change it."""
+        return self.holds(record, base, ours)
+
+    def done(self, record, base: Any, ours: Any, theirs: Any, found: Mapping[tuple[str, str], int]) -> bool:
+        """Whether ``record``, which says ``ours``, needs no change to mean ``theirs``.
+
+        :param found: the ids of the records that the document refers to, by entity and externalId
+        """
+        return self.holds(record, theirs, ours)
+
+    def keep_ours(self, record, base: Any, ours: Any, theirs: Any) -> Any:
+        """What ``record`` is to say where both sides changed the part and Odoo wins."""
+        return ours
+
+    def said(self, records, source, documents: Iterable[Mapping[str, Any]]) -> list[Any]:
+        """What ``source`` said last of each of ``records``, in whichever of its documents.
+
+        :param documents: for each record the last document of this entity
+        """
+        return [value_at(document, self.path) for document in documents]
+
+    def spell_out(self, value: Any) -> Any:
+        """What to apply so that a record says ``value``, as it once did, and nothing else."""
+        return value
+
+    # ------------------------------------------------------------------
+    # How it is stored
+    # ------------------------------------------------------------------
+
+    def prepare(self, model, source, items: Iterable) -> None:
+        """Put what ``items`` say into their ``values``, or into their errors. Writes nothing."""
+        if self.field:
+            for item in items:
+                item.values[self.field] = self.to_value(model, value_at(item.decision.document, self.path))
+
+    def to_value(self, model, value: Any) -> Any:
+        """The value of the field for a JSON ``value``."""
+        return False if is_empty(value) else self.meaning(model, value)
+
+    # ------------------------------------------------------------------
+
+    def _type(self, model) -> str | None:
+        return model._fields[self.field].type if self.field else None
+
+    def _read_one(self, record) -> Any:
+        value, field = record[self.field], record._fields[self.field]
+        match field.type:
+            case "many2many" | "one2many":
+                return value.mapped("name")
+            case "many2one":
+                return value.name or None
+            case "date":
+                return value.isoformat() if value else None
+            case "datetime":
+                return value.isoformat() + "Z" if value else None
+            case "boolean":
+                return value
+        return value or None
+
+
+class Word(Part):
+    """A part that is one of a field's words: many words may stand for one value.
+
+    :param words: the value for each folded word
+    :param otherwise: the value for any other word
+    :param label: whether the record's value is told by its label
+    """
+
+    def __init__(self, field: str, words: Mapping[str, str], otherwise: str | None = None, label: bool = False):
+        super().__init__(field)
+        self.words, self.otherwise, self.label = words, otherwise, label
+
+    def meaning(self, model, value):
+        return None if is_empty(value) else self.words.get(fold(value), self.otherwise)
+
+    def _read_one(self, record):
+        value = record[self.field] or None
+        return dict(record._fields[self.field]._description_selection(record.env)).get(value) if self.label else value
+
+
+class Reference(Part):
+    """A part that names a record of another entity."""
+
+    def __init__(self, entity: str, field: str):
+        super().__init__(field)
+        self.entity = entity
+
+    def read(self, records, source):
+        names_in = source._names_in(records, self.entity, records[self.field].ids)
+        return [next(iter(names_in(record.id, record[self.field].id)), None) for record in records]
+
+    def done(self, record, base, ours, theirs, found):
+        return record[self.field].id == found.get((self.entity, theirs), False)
+
+    def prepare(self, model, source, items):
+        for item in items:
+            item.values[self.field] = item.found.get((self.entity, value_at(item.decision.document, self.path)), False)
+
+
+class Named(Part):
+    """A part that names entries of a list, which are made where they are missing."""
+
+    def list_of(self, model) -> Hashable:
+        """What is equal for two parts that name entries of the same list."""
+        return self.comodel(model)
+
+    def comodel(self, model) -> str:
+        return model._fields[self.field].comodel_name
+
+    def names(self, value: Any) -> list[Any]:
+        """The names in a JSON ``value``."""
+        return [] if is_empty(value) else [value]
+
+    def find_or_make(self, model, source, names: set) -> Mapping[Any, int]:
+        """The id of the entry for each of ``names``."""
+        return model.env[self.comodel(model)]._find_or_make(source.company_id, names)
+
+    def to_command(self, ids: Mapping[Any, int], value: Any) -> Any:
+        """The value of the field for a JSON ``value``, where ``ids`` are the entries by name."""
+        return next((ids[name] for name in self.names(value)), False)
+
+    def prepare(self, model, source, items):
+        """Nothing yet: see :func:`make_named`."""
+
+
+class Code(Named):
+    """A part that names one entry of a list by its code."""
+
+    def meaning(self, model, value):
+        return None if is_empty(value) else model.env[self.comodel(model)]._code_key(value)
+
+    def _read_one(self, record):
+        return record[self.field].code or None
+
+    def holds(self, record, value, now):
+        return self.meaning(record, value) == (record[self.field].code_key or None)
+
+
+class Tags(Named):
+    """A part that is a list of words, in no order."""
+
+    def __init__(self, field: str, kind: str):
+        super().__init__(field)
+        self.kind = kind
+
+    def meaning(self, model, value):
+        return frozenset(value) if value else None
+
+    def list_of(self, model):
+        return self.comodel(model), self.kind
+
+    def names(self, value):
+        return list(dict.fromkeys(value or ()))
+
+    def find_or_make(self, model, source, names):
+        return model.env[self.comodel(model)]._find_or_make(self.kind, names)
+
+    def to_command(self, ids, value):
+        return [Command.set([ids[name] for name in self.names(value)])]
+
+
+def collect(model_class: type) -> dict[str, Part]:
+    """The parts that a model and whatever extends it list, by path; what extends a model may replace a part."""
+    parts = {}
+    for cls in reversed(model_class.__mro__):
+        parts.update(vars(cls).get("_sync_parts", {}))
+    for path, part in parts.items():
+        part.path = path
+    return parts
+
+
+def lay_over(parts: Mapping[str, Part], last: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """What a source says in all, where it said the document ``last`` before and says ``new`` now."""
+    result = overlay(last, new)
+    for path, part in parts.items():
+        # A part that combines stands at the top of the document.
+        if type(part).combine is not Part.combine and path in last and path in new:
+            result[path] = part.combine(last[path], new[path])
+    return result
+
+
+def changed_paths(model, parts: Mapping[str, Part], last: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """The parts of which ``new`` says something that ``last`` does not say, or that means another thing.
+
+    Silence is not a change.
+    """
+    return {
+        path
+        for path in said_paths(new, parts)
+        if path not in said_paths(last, (path,))
+        or not parts[path].same(model, value_at(last, path), value_at(new, path))
+    }
+
+
+def make_named(model, source, parts: Mapping[str, Part], items: Iterable) -> None:
+    """Make the entries of lists that ``items`` name and that are missing, and put all into the items' ``values``."""
+    by_list = {}
+    for path, part in parts.items():
+        if isinstance(part, Named) and (touched := [item for item in items if path in item.paths]):
+            by_list.setdefault(part.list_of(model), []).append((part, path, touched))
+    for key in sorted(by_list, key=str):
+        of_list = by_list[key]
+        names = {
+            name
+            for part, path, touched in of_list
+            for item in touched
+            for name in part.names(value_at(item.decision.document, path))
+        }
+        ids = of_list[0][0].find_or_make(model, source, names)
+        for part, path, touched in of_list:
+            for item in touched:
+                item.values[part.field] = part.to_command(ids, value_at(item.decision.document, path))
