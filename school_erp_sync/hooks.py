@@ -3,6 +3,7 @@
 import psycopg2
 
 from odoo import http
+from odoo.service.db import list_dbs
 
 from .controllers.dispatcher import SchoolSyncDispatcher
 from .controllers.problem import Problem
@@ -26,7 +27,7 @@ def post_load():
             return _unavailable(self)
 
     def _serve_nodb(self):
-        return _unavailable(self) if _is_api(self) else serve_nodb(self)
+        return _without_database(self) if _is_api(self) else serve_nodb(self)
 
     http.Request._serve_db = _serve_db
     http.Request._serve_nodb = _serve_nodb
@@ -35,6 +36,24 @@ def post_load():
 def _is_api(request) -> bool:
     path = request.httprequest.path
     return path == "/api" or path.startswith("/api/")
+
+
+def _without_database(request):
+    """Answer a request for which Odoo has not found a database: because of its address, or because it is away."""
+    named = request.httprequest.headers.get("X-Odoo-Database")
+    try:
+        served = http.db_filter(list_dbs(force=True), host=request.httprequest.environ["HTTP_HOST"])
+    except psycopg2.Error:
+        return _unavailable(request)
+    if named in served or not named and len(served) == 1:
+        return _unavailable(request)
+    if named:
+        detail = f'X-Odoo-Database names "{named[:100]}", which this server does not serve. Correct the name.'
+    elif served:
+        detail = "This server serves several databases. Name yours in the header X-Odoo-Database."
+    else:
+        detail = "This server serves no database at this address. Check the host name."
+    return SchoolSyncDispatcher(request).handle_error(Problem(404, "unknown-database", detail))
 
 
 def _unavailable(request):

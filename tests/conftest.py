@@ -46,6 +46,12 @@ def fresh(admin):
     return admin.new_source()
 
 
+@pytest.fixture
+def hurried(admin):
+    """A source whose uploads must arrive within a second."""
+    return admin.new_source(upload_seconds=1)
+
+
 @pytest.fixture(scope="session")
 def tables():
     return Tables(setting("SCHOOL_SYNC_DSN"))

@@ -269,7 +269,7 @@ class Sender:
         except (AssertionError, KeyError, ValueError) as exc:
             answer = f"{response.status_code} {dict(response.headers)} {response.text[:1000]}"
             raise AssertionError(f"{method} {path} was answered outside the contract: {answer}") from exc
-        if response.status_code >= 500 or response.status_code == 429:
+        if response.status_code >= 500 or response.status_code in (408, 429):
             return response, f"answered {response.status_code}"
         if response.status_code == 409 and "Retry-After" in response.headers:
             return response, "still running"

@@ -212,6 +212,44 @@ def test_no_key_in_the_server_log(api, people, server_log):
     assert "Traceback" not in text
 
 
+def test_key_in_an_address_is_not_in_the_server_log(api, nobody, server_log):
+    """It is refused; but the server notes the address of each request."""
+    encoded = "".join(f"%{ord(character):02x}" for character in api.key)
+    for place in (f"?api_key={api.key}", f"/{api.key}", f"/x{api.key}x", f"/{encoded}", f"?key={encoded}&a={api.key}"):
+        problem(api.request("GET", f"/api/parents{place}"), 400)
+        problem(nobody.request("GET", f"/api/parents{place}"), 401)
+        nobody.request("GET", f"/web/nowhere{place}", envelope=False)
+    api.raw(b"GET /api/parents?key=%b and more HTTP/1.1\r\n\r\n" % api.key.encode())
+
+    text = server_log.text()
+    assert "/api/parents" in text
+    for form in (api.key, encoded):
+        assert form[:36] not in text.lower()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda key: key + "0" * 5000,
+        lambda key: key + " " + key,
+        lambda key: key + "\xff\xfe",
+        lambda key: key + "\u00df",
+        lambda key: key[:8] + "\xa0" * 32,
+        lambda key: key[:8] + "'" * 5000,
+        lambda key: key[:8] + "%s" * 16,
+        lambda key: key[:8],
+        lambda key: key[:39],
+        lambda key: key.upper() + "Z",
+        lambda key: f'"{key}"',
+    ],
+)
+def test_key_with_something_wrong_is_unknown(api, nobody, nothing_written, spoil):
+    """None of them is an error inside Odoo, not even where it begins as a key does."""
+    for headers in ({"Authorization": f"Bearer {spoil(api.key)}"}, {"X-API-Key": spoil(api.key)}):
+        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+        problem(nobody.request("GET", "/api/parents", headers=encoded), 401)
+
+
 # What a key of ours does not open
 
 

@@ -4,10 +4,12 @@ Every test of this file also checks, by ``unharmed``, that the server is up, and
 nor what was sent.
 """
 
+import contextlib
 import gzip
 import json
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import ENTITIES, MEBIBYTE, ok, parent, pointers, problem, student, unique
@@ -100,8 +102,10 @@ def test_100_megabytes_are_refused_with_an_answer_that_arrives(api, nothing_writ
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
-def test_100_megabytes_without_a_key_get_an_answer_that_arrives(nobody, nothing_written, key):
-    problem(nobody.send("parents", b" " * 100_000_000, headers={"X-API-Key": key}), 401)
+def test_100_megabytes_without_a_key_are_not_taken(nobody, nothing_written, key):
+    """The connection may be closed before all of it is sent, and with it the answer may be lost."""
+    with contextlib.suppress(requests.ConnectionError):
+        problem(nobody.send("parents", b" " * 100_000_000, headers={"X-API-Key": key}), 401)
 
 
 @pytest.mark.parametrize("path", ["nothing", "students?atomc=true", "students/x"])
@@ -145,13 +149,14 @@ def test_chunks_without_end_are_refused(api, nothing_written, tail):
     ids=["length", "chunks"],
 )
 @pytest.mark.parametrize("half_close", [True, False], ids=["closed", "silent"])
-def test_body_that_ends_early(api, nothing_written, headers, half_close):
+def test_body_that_ends_early(hurried, nothing_written, headers, half_close):
+    api = hurried.api
     document = json.dumps(parent(name=SECRET)).encode()
     body = b"%x\r\n%s" % (len(document) + 100, document) if "Transfer_Encoding" in headers else document
     head = api.raw_head("POST", "/api/parents", Content_Type="application/json", **headers)
     status, _text = api.raw(head + body, half_close=half_close)
 
-    assert status in (None, 400, 408)
+    assert status == 408
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "99999999999999999999999999", ""])

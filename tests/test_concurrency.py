@@ -12,6 +12,13 @@ import requests
 from support import LONG, ok, parent, student, unique
 
 
+@pytest.fixture(autouse=True)
+def no_errors(server_log):
+    """A race that somebody wins in the end is no error, and is none in the server's log."""
+    yield
+    assert " ERROR " not in server_log.text()
+
+
 def at_once(tasks):
     """Run ``tasks`` as nearly at the same moment as can be; their results."""
     barrier = threading.Barrier(len(tasks))

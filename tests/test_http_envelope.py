@@ -239,6 +239,68 @@ def test_bad_key_says_how_to_send_one(nobody):
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize(
+    "external_id",
+    [5, 1.5, True, None, [], ["A"], {}, {"A": 1}, "", "a\0b", "\0"],
+    ids=lambda value: repr(value)[:20],
+)
+def test_condition_on_a_document_whose_id_is_none(api, nothing_written, header, external_id):
+    """The document is refused for its externalId, whatever is to be compared with it."""
+    for tag in ('"1"', "*"):
+        body = problem(api.post("parents", parent(externalId=external_id), headers={header: tag}), 422)
+        assert list(pointers(body)) == ["/externalId"]
+
+
+def test_database_that_is_not_served_is_named(api, database):
+    """To send it again, as where the database is away, would be of no use."""
+    for headers in ({"X-Odoo-Database": "nope"}, {"X-Odoo-Database": "n\xf6pe" * 100}):
+        body = problem(api.get("parents", headers=headers), 404)
+        assert body["type"].endswith(":unknown-database")
+        assert headers["X-Odoo-Database"][:4] in body["detail"]
+    ok(api.get("parents", headers={"X-Odoo-Database": database}))
+
+
+def test_failure_is_logged_when_its_own_locks_are_released(admin, api, tables):
+    """A trigger on the log locks the record, which the request that failed had locked before."""
+    document = parent()
+    ok(api.post("parents", document), 201)
+    child = student(parents=[{"externalId": document["externalId"], "pays": True}])
+    ok(api.post("students", child), 201)
+    billing = {
+        "externalId": unique("BIL"),
+        "studentExternalId": child["externalId"],
+        "status": "paid",
+        "issueDate": "2025-06-01",
+        "dueDate": "2025-06-30",
+        "currency": "USD",
+        "lines": [{"code": "FEE", "label": "School Fee", "amount": 100}],
+        "total": 100,
+    }
+    ok(api.post("billings", billing), 201)
+    tables.rows(
+        """
+        CREATE FUNCTION look_at_record() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = '2s' AS $$
+            BEGIN
+                PERFORM 1 FROM school_sync_binding WHERE external_id = TG_ARGV[0] FOR UPDATE;
+                RETURN NEW;
+            END $$
+        """
+    )
+    try:
+        tables.rows(
+            "CREATE TRIGGER look_at_record BEFORE INSERT ON school_sync_log FOR EACH ROW EXECUTE FUNCTION "
+            "look_at_record(%s)",
+            billing["externalId"],
+        )
+        refused = api.delete("billings", billing["externalId"])
+    finally:
+        tables.rows("DROP FUNCTION look_at_record CASCADE")
+
+    problem(refused, 409)
+    assert admin.log_of(refused, "http_status")["http_status"] == 409
+
+
 # Options
 
 

@@ -3,13 +3,14 @@
 import contextlib
 import json
 import logging
+import math
 import random
 import time
 import uuid
 
 import psycopg2
 from pydantic_core import from_json
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from odoo import api
 from odoo.exceptions import ConcurrencyError, UserError
@@ -19,13 +20,13 @@ from ..models.school_sync_source import KEY_SCOPE
 from ..sync.engine import ClaimLost
 from .idempotency import Replay, claim, named_by
 from .problem import HEADERS, Problem, problem_of
+from .upload import Upload
 
 _logger = logging.getLogger(__name__)
 
 MEBIBYTE = 1024 * 1024
-# What is read of a body that is refused, so that the client, still sending, gets to see the answer.
-MOST_DRAINED = 128 * MEBIBYTE
-DRAIN_SECONDS = 20
+# How long the body of a client without a key is read, only so that the client gets to see the answer.
+STRANGER_SECONDS = 0.25
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 # How often a request that lost a race is run again at once, before Odoo runs it again with ever longer pauses.
 MOST_RERUNS = 20
@@ -56,6 +57,8 @@ class SchoolSyncDispatcher(Dispatcher):
         self.claim = None
         self.allowance = None
         self.entity = None
+        self.upload = Upload(request.httprequest)
+        self.patience = STRANGER_SECONDS
         self.body = b""
         self.started = time.monotonic()
 
@@ -68,7 +71,7 @@ class SchoolSyncDispatcher(Dispatcher):
         request, method = self.request, self.request.httprequest.method
         if method == "OPTIONS":
             allow = endpoint.routing.get("sync_allow", "OPTIONS")
-            return Response(status=204, headers={**HEADERS, "Allow": allow, "X-Request-Id": self.request_id})
+            return self._finish(Response(status=204, headers={**HEADERS, "Allow": allow}))
         request.params = dict(args)
         if not endpoint.routing.get("sync_public"):
             source = self._authenticate()
@@ -76,6 +79,7 @@ class SchoolSyncDispatcher(Dispatcher):
             self._check_place_of_key()
             self.source = request.params["source"] = source
             self._authorize()
+            self.patience = source.upload_seconds
         if not self.source or method in _SAFE_METHODS:
             return self._finish(request.registry["ir.http"]._dispatch(endpoint))
         return self._run_until_won(endpoint)
@@ -132,7 +136,8 @@ class SchoolSyncDispatcher(Dispatcher):
         return response
 
     def _finish(self, response):
-        """``response`` with the headers that every answer has."""
+        """``response`` with the headers that every answer has; what the client may still send is not received."""
+        self.upload.close()
         # A replay has the id of the request that did the work.
         response.headers.setdefault("X-Request-Id", self.request_id)
         if self.allowance:
@@ -144,9 +149,9 @@ class SchoolSyncDispatcher(Dispatcher):
 
         Called once a request, after the last retry.
         """
-        if not self.body:
-            self._drain()
         problem = problem_of(exc, self.request_id)
+        self._let_go()
+        self.upload.drain(self.patience)
         path = self.request.httprequest.path
         response = problem.answer(self.request_id, path.replace(self.key, "[API key]") if self.key else path)
         if self.source and self.request.httprequest.method not in _SAFE_METHODS:
@@ -156,6 +161,14 @@ class SchoolSyncDispatcher(Dispatcher):
             except psycopg2.Error as error:
                 _logger.error("request %s could not be logged: %s", self.request_id, type(error).__qualname__)
         return self._finish(response)
+
+    def _let_go(self):
+        """Undo what failed and release its locks, before the rest of the body is read and the failure is logged."""
+        if self.request.env is None or self.request.env.cr.closed:
+            return
+        # A connection that is lost holds no locks.
+        with contextlib.suppress(psycopg2.Error):
+            self.request.env.cr.rollback()
 
     def _log_apart(self, response, passing):
         """Log on a cursor of its own; again where somebody else opens the same problem at this moment."""
@@ -184,7 +197,7 @@ class SchoolSyncDispatcher(Dispatcher):
         kind, _space, key = headers.get("Authorization", "").partition(" ")
         key = key.strip() if kind.lower() == "bearer" else headers.get("X-API-Key", "").strip()
         challenge = {"WWW-Authenticate": 'Bearer realm="school_erp_sync"'}
-        if not key or "\0" in key:
+        if not key:
             raise Problem(
                 401, "unauthorized", "Send the API key as Authorization: Bearer <key> or X-API-Key.", headers=challenge
             )
@@ -260,30 +273,38 @@ class SchoolSyncDispatcher(Dispatcher):
             )
         if httprequest.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Problem(415, "unsupported-media-type", "Content-Encoding is not supported; send the JSON plain.")
-        # One byte more than allowed: a body in chunks is cut there, not refused.
-        httprequest.max_content_length = limit + 1
-        too_large = Problem(
-            413, "too-large", f"The request is larger than {self.source.max_mebibytes} MiB; send smaller batches."
-        )
-        if (httprequest.content_length or 0) > limit:
-            raise too_large
+        if not self.body:
+            body = self._read_body(limit)
+            self._check_place_of_key(body)
+            self.body = body
         try:
-            body = httprequest.get_data(cache=True)
-        except RequestEntityTooLarge as exc:
-            raise too_large from exc
-        except ClientDisconnected as exc:
-            raise Problem(400, "malformed-json", "The request ended before its body did.") from exc
-        if len(body) > limit:
-            raise too_large
-        self._check_place_of_key(body)
-        self.body = body
-        try:
-            payload = self._parse(body)
+            payload = self._parse(self.body)
         except Problem:
             self.claim_key()
             raise
         self.claim_key(named_by(self.source, self.entity, payload))
         return payload
+
+    def _read_body(self, limit):
+        """:return: all that the client sends; :raises Problem: 400, 408 or 413 where that is not a whole body"""
+        body = bytearray()
+        too_large = Problem(
+            413, "too-large", f"The request is larger than {self.source.max_mebibytes} MiB; send smaller batches."
+        )
+        if limit < self.upload.left < math.inf:
+            raise too_large
+        try:
+            for piece in self.upload.pieces(self.patience):
+                body += piece
+                if len(body) > limit:
+                    raise too_large
+        except TimeoutError as exc:
+            raise _incomplete(f"The body did not arrive within {self.patience} s") from exc
+        except (EOFError, ConnectionError) as exc:
+            raise _incomplete("The request ended before its body was complete") from exc
+        except OSError as exc:
+            raise Problem(400, "malformed-chunks", "The body is not in chunks, as Transfer-Encoding says.") from exc
+        return bytes(body)
 
     def claim_key(self, external_id=None):
         """Claim the request's ``Idempotency-Key``, if it has one, once it is known what is asked and nothing is done.
@@ -309,21 +330,6 @@ class SchoolSyncDispatcher(Dispatcher):
                 f"The array holds {len(payload)} documents; send at most {self.source.max_documents} at once.",
             )
         return payload
-
-    def _drain(self):
-        """Read what the client still sends, up to a limit: an answer before that is lost with the connection."""
-        # Odoo shows neither the stream nor the WSGI input of a request.
-        environ = self.request.httprequest._HTTPRequest__wrapped.environ
-        chunked = environ.get("wsgi.input_terminated")
-        left = min(MOST_DRAINED, MOST_DRAINED if chunked else self.request.httprequest.content_length or 0)
-        deadline = time.monotonic() + DRAIN_SECONDS
-        # An OSError here says that the client is gone, and needs no answer.
-        with contextlib.suppress(OSError):
-            while left > 0 and time.monotonic() < deadline:
-                chunk = environ["wsgi.input"].read(min(left, MEBIBYTE))
-                if not chunk:
-                    break
-                left -= len(chunk)
 
     # ------------------------------------------------------------------
     # What is remembered
@@ -351,6 +357,11 @@ class SchoolSyncDispatcher(Dispatcher):
             *self.reports,
             observe=not (replay_of or passing),
         )
+
+
+def _incomplete(sentence):
+    detail = f"{sentence}. Send the request again."
+    return Problem(408, "upload-incomplete", detail, headers={"Retry-After": "1"}, passing=True)
 
 
 def _pause(reruns: int) -> None:

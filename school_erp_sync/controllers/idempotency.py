@@ -137,14 +137,16 @@ def claim(source, httprequest, entity: str, body: bytes, external_id: str | None
 
 
 def named_by(source, entity: str, payload: Any) -> str | None:
-    """The externalId of the one document that ``payload`` is, if it is one."""
+    """The externalId of the one document that ``payload`` is, if it is one and has one."""
     if not isinstance(payload, dict):
         return None
     name = source._sync_entities().get(entity)
     if not name and entity != employees.ENTITY:
         return None
     document = read(source.env[name]._sync_document if name else TeacherStatus, payload).document
-    return document.get("externalId") or payload.get("externalId")
+    external_id = document.get("externalId") or payload.get("externalId")
+    # Anything else names no record, and the document is refused for it.
+    return external_id if isinstance(external_id, str) and "\0" not in external_id else None
 
 
 def _read_key(header: str | None) -> str | None:

@@ -4,11 +4,11 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 import psycopg2
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
 from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, LockError, MissingError, UserError
 from odoo.http import Response
@@ -62,7 +62,7 @@ class Problem(HTTPException):
         """:return: the response, with ``requestId`` under which the log of the server and of Odoo know it"""
         body = {
             "type": f"urn:school-erp-sync:problem:{self.kind}",
-            "title": HTTPStatus(self.code).phrase,
+            "title": HTTP_STATUS_CODES[self.code],
             "status": self.code,
             "detail": self.description,
             "instance": path,
@@ -87,8 +87,8 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
         case Problem():
             return exc
         case HTTPException(code=int(code)):
-            kind = HTTPStatus(code).phrase.lower().replace(" ", "-")
-            return Problem(code, kind, exc.description or HTTPStatus(code).phrase)
+            kind = HTTP_STATUS_CODES[code].lower().replace(" ", "-")
+            return Problem(code, kind, exc.description or HTTP_STATUS_CODES[code])
         case AccessDenied():
             return Problem(401, "unauthorized", "The API key is not valid.")
         case AccessError():

@@ -93,7 +93,7 @@ class SchoolSyncIdempotencyKey(models.Model):
         A row could not say that: those of a transaction that still runs are invisible to all others, and to wait for
         one occupies a worker.
         """
-        lock = int.from_bytes(bytes.fromhex(scope)[:8], signed=True) ^ source.id
+        lock = int.from_bytes(bytes.fromhex(scope)[:8], "big", signed=True) ^ source.id
         self.env.cr.execute("SELECT pg_try_advisory_xact_lock(%s)", (lock,))
         return self.env.cr.fetchone()[0]
 

@@ -13,7 +13,7 @@ FAILING = frozenset({Status.FAILED, Status.CONFLICT, Status.REFUSED, Status.PARK
 # What stands for a whole request that failed, in place of an externalId.
 WHOLE_REQUEST = ""
 # Not the fault of what was sent: sent again, it may go through.
-_PASSING = frozenset({429, 503})
+_PASSING = frozenset({408, 429, 503})
 
 
 class SchoolSyncIncident(models.Model):

@@ -2,10 +2,19 @@ from odoo import fields, models
 
 
 class SchoolSyncSource(models.Model):
-    """How often a source may ask, and how it may repeat its requests."""
+    """How often and how slowly a source may ask, and how it may repeat its requests."""
 
     # Each side of a source has a file of its own.
     _inherit = "school.sync.source"  # pylint: disable=consider-merging-classes-inherited
+
+    upload_seconds = fields.Integer(
+        "Upload Time (Seconds)",
+        required=True,
+        default=30,
+        tracking=True,
+        help="A request whose body takes longer to arrive is answered with 408, and the source sends it again. "
+        "Until then it occupies a process of the server.",
+    )
 
     idempotency_required = fields.Boolean(
         "Require Idempotency-Key",
@@ -36,6 +45,9 @@ class SchoolSyncSource(models.Model):
     rate_refused = fields.Integer("Refused Requests", compute="_compute_rate_refused")
     rate_refused_at = fields.Datetime("Last Refused", compute="_compute_rate_refused")
 
+    _upload_seconds_positive = models.Constraint(
+        "CHECK (upload_seconds > 0)", "The upload time must be at least 1 second."
+    )
     _rate_positive = models.Constraint(
         "CHECK (rate_limit >= 0 AND rate_burst > 0)",
         "A rate limit is no negative number, and at least one request must be allowed at once.",
