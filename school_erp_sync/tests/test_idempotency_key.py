@@ -37,7 +37,7 @@ class TestIdempotencyKey(SyncCase):
         rows.flush_recordset()
         self.env.cr.execute(
             "UPDATE school_sync_idempotency_key SET expires_at = %s WHERE id = ANY(%s)",
-            (fields.Datetime.now() - timedelta(seconds=1), rows.ids),
+            (fields.Datetime.now() - timedelta(hours=1), rows.ids),
         )
         rows.invalidate_recordset()
 
