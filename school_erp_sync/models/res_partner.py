@@ -65,6 +65,8 @@ class ResPartner(models.Model):
             kept = roles.filtered(lambda role: role.partner_id == survivor)[:1] or roles.sorted("id")[:1]
             (roles - kept)._merge_into(kept)
             kept.filtered(lambda role: role.partner_id != survivor).partner_id = survivor
+            # The contact may have been archived, with a role of its own.
+            kept.filtered("active").partner_id.filtered(lambda contact: not contact.active).action_unarchive()
 
     @api.model
     def _school_create(self, vals_list):

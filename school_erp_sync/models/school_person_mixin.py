@@ -83,8 +83,7 @@ class SchoolPersonMixin(models.AbstractModel):
             if not self.env[model]._abstract:
                 told = self.env[model].search(Domain("res_model", "=", self._name) & Domain("res_id", "in", self.ids))
                 told.res_id = survivor.id
-        # Their contacts are merged as well, and need not be archived first.
-        super().unlink()
+        self.unlink()
         survivor.write(values)
 
     def _prepare_merged_values(self, others) -> dict:

@@ -202,10 +202,14 @@ class TestMergedGuardians(MergeCase):
         self.assert_apart(self.father.partner_id, theirs.partner_id, words=("Other School",))
         self.assert_apart(theirs.partner_id, self.father.partner_id)
 
-    def test_archived_guardian_does_not_hide_the_other(self):
+    def test_archived_guardian_or_contact_does_not_hide_the_other(self):
+        archived = self.env["res.partner"].create({"name": "R. Sharma", "email": FATHER["email"], "active": False})
         engine.archive(self.source, "parents", FATHER_ID)
         self.merge_both()
         self.assertTrue(self.father.active and self.father.partner_id.active)
+        self.merge(archived, self.father.partner_id)
+        self.assertEqual(self.father.partner_id, archived)
+        self.assertTrue(archived.active)
 
 
 @tagged("post_install", "-at_install")
