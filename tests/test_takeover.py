@@ -1,7 +1,7 @@
 """Contacts that are in Odoo already: taken over by the rule of the source, and never by guessing."""
 
 import pytest
-from support import ok, parent, student, unique
+from support import OdooRefuses, ok, parent, problem, student, unique
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +236,144 @@ def test_in_a_batch_each_finds_its_own_contact(admin, contact):
     assert [item["status"] for item in body["items"]] == ["created"] * 4 + ["failed"]
     assert [contact_of(admin, item) for item in body["items"][:4]] == there
     assert {row["phone"] for row in admin.read("res.partner", [("id", "in", there)], ["phone"])} == {"+91 1111111111"}
+
+
+# ----------------------------------------------------------------------
+# Two schools, and the contact of a family that has children in both
+# ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def other_school(admin):
+    """A second company, in which the administrator, too, may look."""
+    company_id = admin.new_company()
+    admin.write("res.users", admin.uid, company_ids=[(4, company_id)])
+    return company_id
+
+
+@pytest.mark.parametrize("rule", ["email", "email_name", "reference"])
+def test_two_schools_never_share_a_contact(admin, contact, email, other_school, rule):
+    here = admin.new_source(match_rule=rule)
+    there = admin.new_source(match_rule=rule, company_id=other_school)
+    shared = contact(email=email, ref=email)
+    document = parent(externalId=email, email=email, name="Asha Rao")
+    taken, warnings, _response = send(admin, here, {**document, "phone": "+91 1111111111"})
+    assert taken == shared and "took over" in warnings
+
+    answer = ok(there.api.post("parents", {**document, "phone": "+91 2222222222"}), 201)
+    # Not even that another school knows the address is told.
+    assert "warnings" not in answer
+    assert there.api.read("parents", email)["phone"] == "+91 2222222222"
+    assert here.api.read("parents", email)["phone"] == "+91 1111111111"
+    ok(there.api.post("parents", {"externalId": email, "name": "Asha Rao", "phone": "+91 3333333333"}))
+    assert admin.read_one("res.partner", shared, "phone")["phone"] == "+91 1111111111"
+
+
+def test_contact_of_a_student_of_another_school_is_not_taken_over_as_a_guardian(admin, contact, email, other_school):
+    here = admin.new_source(match_rule="email")
+    there = admin.new_source(match_rule="reference", company_id=other_school)
+    shared = contact(email=email, ref=email, street="1 Secret Lane")
+    ok(there.api.post("students", student(externalId=email, address={"permanent": "1 Secret Lane"})), 201)
+    taken, _warnings, _response = send(admin, here, parent(email=email))
+
+    assert taken != shared
+
+
+def test_both_schools_take_over_at_the_same_moment(admin, contact, email, other_school, tables):
+    """Neither sees the other's role yet, and still only one gets the contact."""
+    sources = [admin.new_source(match_rule="email"), admin.new_source(match_rule="email", company_id=other_school)]
+    shared = contact(email=email)
+    document = parent(email=email)
+    with tables.hold("SELECT FROM res_partner WHERE id = %s FOR UPDATE", shared) as blocker:
+        with (
+            tables.meanwhile(sources[0].api.post, "parents", document) as first,
+            tables.meanwhile(sources[1].api.post, "parents", document) as second,
+        ):
+            tables.wait_for_a_lock(2)
+            blocker.rollback()
+    for answer in (first.result(), second.result()):
+        ok(answer, 201)
+    assert tables.one("SELECT count(DISTINCT company_id) FROM school_parent WHERE partner_id = %s", shared) == 1
+
+
+def test_people_cannot_give_a_contact_a_role_in_a_second_school(admin, contact, email, other_school):
+    there = contact(email=email)
+    admin.create("school.parent", partner_id=there)
+    for model in ("school.parent", "school.student"):
+        with pytest.raises(OdooRefuses, match="school"):
+            admin.create(model, partner_id=there, company_id=other_school)
+
+
+# ----------------------------------------------------------------------
+# Employees are staff, with a login or without
+# ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["employee", "archived", "of another company"])
+@pytest.mark.parametrize("entity", ["parents", "students"])
+def test_work_contact_of_an_employee_is_not_overwritten(admin, email, other_school, how, entity):
+    source = admin.new_source(match_rule="reference")
+    company = {"company_id": other_school} if how == "of another company" else {}
+    employee = admin.create("hr.employee", name="Asha Rao", work_email=email, work_phone="+91 1111111111", **company)
+    work_contact = admin.read_one("hr.employee", employee, "work_contact_id")["work_contact_id"][0]
+    external_id = unique()
+    admin.write("res.partner", work_contact, ref=external_id, company_id=False)
+    if how == "archived":
+        admin.call("hr.employee", "action_archive", [employee])
+        admin.write("res.partner", work_contact, active=True)
+    name = {"parents": "name", "students": "fullName"}[entity]
+    document = {"externalId": external_id, name: "Evil Rao"}
+    if entity == "parents":
+        document |= {"email": f"evil-{email}", "phone": "+91 9999999999"}
+    else:
+        document["address"] = {"city": "Pune"}
+    answer = ok(source.api.post(entity, document), 201)
+    later = ok(source.api.post(entity, {**document, name: "Evil Rani"}))
+
+    assert contact_of(admin, answer) == work_contact
+    assert all("staff" in " ".join(one["warnings"]) for one in (answer, later))
+    held = admin.read_one("hr.employee", employee, "work_email", "work_phone", "name")
+    assert (held["name"], held["work_email"], held["work_phone"]) == ("Asha Rao", email, "+91 1111111111")
+    assert admin.read_one("res.partner", work_contact, "name", "city") == {
+        "id": work_contact,
+        "name": "Asha Rao",
+        "city": False,
+    }
+
+
+def test_guardian_who_is_hired_keeps_the_data_of_hr(admin, email):
+    source = admin.new_source()
+    document = parent(email=email)
+    answer = ok(source.api.post("parents", document), 201)
+    contact_id = contact_of(admin, answer)
+    employee = admin.create("hr.employee", name="Asha Rao", work_contact_id=contact_id)
+    answer = ok(source.api.post("parents", {**document, "email": f"private-{email}"}))
+
+    assert "staff" in " ".join(answer["warnings"])
+    assert admin.read_one("hr.employee", employee, "work_email")["work_email"] == email
+
+
+# ----------------------------------------------------------------------
+# Contacts that people merge
+# ----------------------------------------------------------------------
+
+
+def test_merged_guardians_answer_under_both_names(admin, email):
+    source = admin.new_source()
+    documents = [parent(email=email), parent(email=email, phone="+91 2222222222")]
+    kept, merged = (contact_of(admin, ok(source.api.post("parents", document), 201)) for document in documents)
+    wizard = admin.create("base.partner.merge.automatic.wizard", partner_ids=[(6, 0, [kept, merged])])
+    admin.write("base.partner.merge.automatic.wizard", wizard, dst_partner_id=kept)
+    admin.call("base.partner.merge.automatic.wizard", "action_merge", [wizard])
+
+    names = [document["externalId"] for document in documents]
+    assert source.api.listed("parents") == names
+    for name, document in zip(names, documents, strict=True):
+        read = source.api.get("parents", name)
+        assert ok(read)["phone"] == "+91 2222222222"
+        assert ok(source.api.post("parents", document))["status"] == "unchanged"
+        newer = {**document, "occupation": f"Pilot {name}"}
+        ok(source.api.post("parents", newer, headers={"If-Match": read.headers["ETag"]}))
+        problem(source.api.post("parents", document, headers={"If-Match": read.headers["ETag"]}), 412)
+    body = ok(source.api.post("parents", [{**document, "relation": "Aunt"} for document in documents]))
+    assert {contact_of(admin, item) for item in body["items"]} == {kept}

@@ -2,6 +2,7 @@ from collections import Counter, defaultdict
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 from .school_batch_mixin import BATCH
 
@@ -31,6 +32,33 @@ class ResPartner(models.Model):
                     "guardian first, or archive them.",
                     name=contact.name,
                 )
+            )
+
+    def _get_schools(self):
+        """:return: the companies in which these contacts are students or guardians"""
+        # sudo: also those that the user may not see, so that no two schools share a contact.
+        contacts = self.sudo().with_context(active_test=False)
+        schools = contacts.school_student_ids.company_id | contacts.school_parent_ids.company_id
+        return schools.with_env(self.env)
+
+    def _school_claim(self) -> None:
+        """Let only one transaction at a time take over these contacts.
+
+        Of two, neither sees the role that the other is making. The row is written as it is, so that the one that comes
+        second fails to serialize, and is run again on a snapshot that sees what the first one did.
+        """
+        if self:
+            # In the order of ids: two batches that overlap wait for each other, and never in a circle.
+            query = SQL("SELECT id FROM res_partner WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", self.ids)
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE res_partner SET write_date = res_partner.write_date
+                      FROM (%s) AS claimed WHERE res_partner.id = claimed.id
+                    """,
+                    query,
+                ),
+                log_exceptions=False,
             )
 
     def _school_merge_roles(self, survivor) -> None:

@@ -1,8 +1,9 @@
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 import phonenumbers
 
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 from odoo.fields import Command, Domain
 from odoo.models import MAGIC_COLUMNS
 from odoo.tools import SQL, email_normalize
@@ -32,6 +33,22 @@ class SchoolPersonMixin(models.AbstractModel):
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
     )
     active = fields.Boolean(default=True)
+
+    @api.constrains("partner_id", "company_id")
+    def _check_one_school(self):
+        """Whoever shares a contact with another school would read and change what that knows of the family."""
+        for role in self:
+            # sudo: which company the contact belongs to, even where the user may not see it.
+            others = (role.partner_id._get_schools() | role.sudo().partner_id.company_id) - role.company_id
+            if others:
+                raise ValidationError(
+                    self.env._(
+                        "The contact of %(name)s belongs to another school or company already. Make a contact of its "
+                        "own for %(school)s.",
+                        name=role.name,
+                        school=role.company_id.name,
+                    )
+                )
 
     def write(self, vals):
         result = super().write(vals)
@@ -169,7 +186,9 @@ class SchoolPersonMixin(models.AbstractModel):
 
     @api.model
     def _sync_create(self, source, items: list[Item]):
-        self._sync_write_contacts([(item.values["partner_id"], item) for item in items if "partner_id" in item.values])
+        taken_over = [(item.values["partner_id"], item) for item in items if "partner_id" in item.values]
+        self.env["res.partner"].browse(contact_id for contact_id, _item in taken_over)._school_claim()
+        self._sync_write_contacts(taken_over)
         newcomers = [item for item in items if "partner_id" not in item.values]
         contacts = self.env["res.partner"]._school_create(
             # A new contact belongs to the school that sent it: other companies have no business with it.
@@ -199,9 +218,9 @@ class SchoolPersonMixin(models.AbstractModel):
         for contact, (_contact_id, item) in zip(contacts, items, strict=True):
             values = self._split_values(item.values)[1]
             if contact in staff and values:
-                # Whoever may change a colleague's e-mail may take over the account; Odoo refuses that, rightly.
+                # Whoever may change a colleague's e-mail may take over the account; and the rest is for HR to keep.
                 item.warn(
-                    f"contact {contact.id} belongs to a member of staff with a login: "
+                    f"contact {contact.id} belongs to a member of staff: "
                     "name, address, phone and e-mail were left as Odoo has them"
                 )
             elif values:
@@ -209,9 +228,11 @@ class SchoolPersonMixin(models.AbstractModel):
 
     @api.model
     def _get_staff(self, contacts):
-        """Those of ``contacts`` who have a login of their own as members of staff."""
-        # sudo: who has a login is not for API users to see; it decides what they may change.
-        return contacts.sudo().user_ids.filtered(lambda user: user._is_internal()).partner_id.sudo(False)
+        """Those of ``contacts`` that are of staff: of employees, or of people with a login; former ones included."""
+        # sudo: who works where, and has a login, is not for API users to see; it decides what they may change.
+        known = contacts.sudo().with_context(active_test=False)
+        users = known.user_ids.filtered(lambda user: user._is_internal())
+        return (known.employee_ids.work_contact_id | users.partner_id).with_env(contacts.env)
 
     @api.model
     def _split_values(self, values: dict) -> tuple[dict, dict]:
@@ -236,18 +257,18 @@ class SchoolPersonMixin(models.AbstractModel):
         if not wanted:
             return
         found = defaultdict(list)
-        for contact in self._sync_match_candidates(source, [key[0] for key in wanted]):
-            found[self._sync_contact_key(source, contact)].append(contact)
-        taken = Counter(
-            self.with_context(active_test=False)
-            .search([("partner_id", "in", [contact.id for contacts in found.values() for contact in contacts])])
-            .partner_id.ids
-        )
+        contacts = self._sync_match_candidates(source, [key[0] for key in wanted])
+        for contact in contacts:
+            # Nobody is told, either, that another school knows the contact.
+            if contact._get_schools() <= source.company_id:
+                found[self._sync_contact_key(source, contact)].append(contact)
+        known = self.with_context(active_test=False).search([("partner_id", "in", contacts.ids)])
+        taken = set(known.partner_id.ids)
         for key, key_items in wanted.items():
             contacts = found.get(key, [])
             if not contacts:
                 continue
-            if len(contacts) > 1 or len(key_items) > 1 or taken[contacts[0].id]:
+            if len(contacts) > 1 or len(key_items) > 1 or contacts[0].id in taken:
                 for item in key_items:
                     item.warn(
                         f"{len(contacts)} contact(s) and {len(key_items)} document(s) match by "
