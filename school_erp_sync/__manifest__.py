@@ -40,6 +40,7 @@
         "views/school_sync_incident_views.xml",
         "views/school_sync_source_limits_views.xml",
         "views/school_sync_idempotency_key_views.xml",
+        "views/res_company_views.xml",
     ],
     "demo": ["demo/school_demo.xml"],
     "assets": {"web.assets_backend": ["school_erp_sync/static/src/**/*"]},

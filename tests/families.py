@@ -5,7 +5,7 @@ import threading
 from collections import defaultdict
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 TABLES = {
@@ -19,6 +19,10 @@ TABLES = {
 }
 
 
+# Within the years that a company takes, and never overdue.
+NOT_YET_DUE = f"{date.today().year + 4}-06-30"
+
+
 def moment(number):
     """The ``number``-th second of the school's history, as ``updatedAt`` has it."""
     return (datetime(2025, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=number)).isoformat().replace("+00:00", "Z")
@@ -29,7 +33,7 @@ def billing(external_id, student, amount, **fields):
         "externalId": external_id,
         "studentExternalId": student,
         "issueDate": "2025-06-01",
-        "dueDate": "2099-06-30",
+        "dueDate": NOT_YET_DUE,
         "currency": "USD",
         "status": "sent",
         "lines": [

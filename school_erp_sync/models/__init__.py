@@ -21,6 +21,7 @@ from . import school_sync_parked_reference
 from . import school_sync_conflict
 from . import school_sync_conflict_line
 from . import base_partner_merge
+from . import res_company
 from . import res_partner
 from . import res_users
 from . import res_users_apikeys

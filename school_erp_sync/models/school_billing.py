@@ -5,6 +5,7 @@ from odoo.tools import html2plaintext, plaintext2html
 
 from ..contract.billing import BillingDocument
 from ..contract.money import to_decimal
+from ..contract.text import quote
 from ..sync.conflicts import ODOO
 from ..sync.item import Item, Refused, Status
 from ..sync.merge import value_at
@@ -261,9 +262,24 @@ class SchoolBilling(models.Model):
                             f"{name!r} is not a sales tax of {source.company_id.name}; "
                             "name one as Odoo does, under Invoicing > Configuration > Taxes",
                         )
+            source.company_id._school_check_money_dates(item, self._sync_new_dates(item))
             if item in billings:
                 self._sync_check_posted(source, item, billings[item])
         return items
+
+    @api.model
+    def _sync_new_dates(self, item: Item) -> dict[tuple, str]:
+        """Return the dates that the document of ``item`` brings, by their path."""
+        document, last = item.decision.document, (item.binding and item.binding.document) or {}
+        known = {(payment["externalId"], payment["date"]) for payment in last.get("payments") or ()}
+        return {
+            **{(path,): document[path] for path in ("issueDate", "dueDate") if path in item.paths},
+            **{
+                ("payments", index, "date"): payment["date"]
+                for index, payment in enumerate(document.get("payments") or ())
+                if (payment["externalId"], payment["date"]) not in known
+            },
+        }
 
     @api.model
     def _sync_check_configuration(self, source, items: list[Item]) -> bool:
@@ -339,8 +355,13 @@ class SchoolBilling(models.Model):
                 item.fail(
                     f"/payments/{index}",
                     "registered_payment",
-                    f"payment {payment['externalId']!r} is registered with {known.amount} on {known.date}; "
-                    "reverse it in Odoo, or send the correction as another payment",
+                    self.env._(
+                        "Payment %(payment)s is registered with %(amount)s on %(day)s. "
+                        "Reverse it in Odoo, or send the correction as another payment.",
+                        payment=quote(payment["externalId"]),
+                        amount=billing.currency_id._school_write(known.amount),
+                        day=known.date.isoformat(),
+                    ),
                     Status.CONFLICT,
                 )
 
@@ -662,12 +683,16 @@ class SchoolBilling(models.Model):
             # So is what they come to.
             return
         if self.currency_id.compare_amounts(move.amount_total, total):
-            raise Refused(
-                "/total",
-                "total_mismatch",
-                f"total is {total}, but the lines make {self.currency_id.round(move.amount_total)}"
-                + (f", taxes of {self.currency_id.round(move.amount_tax)} included" if move.amount_tax else ""),
-            )
+            write = self.currency_id._school_write
+            amounts = {"total": write(total), "lines": write(move.amount_total), "taxes": write(move.amount_tax)}
+            if move.amount_tax:
+                detail = self.env._(
+                    "The total is %(total)s, but the lines add up to %(lines)s, including taxes of %(taxes)s.",
+                    **amounts,
+                )
+            else:
+                detail = self.env._("The total is %(total)s, but the lines add up to %(lines)s.", **amounts)
+            raise Refused("/total", "total_mismatch", detail)
 
     def _cancel_move(self, source=None) -> None:
         """Cancel the invoice as far as Odoo allows it.
@@ -683,7 +708,11 @@ class SchoolBilling(models.Model):
                 raise Refused(
                     "/status",
                     "paid_invoice",
-                    f"invoice {move.name} has payments of {self.amount_paid}; reverse or refund them in Odoo first",
+                    self.env._(
+                        "Invoice %(invoice)s has payments of %(paid)s. Reverse or refund them in Odoo first.",
+                        invoice=move.name,
+                        paid=self.currency_id._school_write(self.amount_paid),
+                    ),
                 )
             if source and source.posted_policy == "reissue":
                 self._reverse_move()
@@ -799,12 +828,22 @@ class SchoolBilling(models.Model):
             raise Refused(
                 "/payments",
                 "payments_mismatch",
-                f"the status is paid, but the payments leave {self.currency_id.round(move.amount_residual)} of "
-                f"{self.currency_id.round(move.amount_total)} open; send every payment, or the status partial",
+                self.env._(
+                    "The status is paid, but the payments leave %(due)s of %(total)s open. "
+                    "Send every payment, or the status partial.",
+                    due=self.currency_id._school_write(move.amount_residual),
+                    total=self.currency_id._school_write(move.amount_total),
+                ),
             )
         paid = sum(self.payment_ids.mapped("amount"))
         if self.currency_id.compare_amounts(paid, move.amount_total) > 0:
-            item.warn(f"payments of {paid} are more than the total of {move.amount_total}; the rest is kept as credit")
+            item.warn(
+                self.env._(
+                    "Payments of %(paid)s are more than the total of %(total)s. The rest is kept as a credit.",
+                    paid=self.currency_id._school_write(paid),
+                    total=self.currency_id._school_write(move.amount_total),
+                )
+            )
 
     # ------------------------------------------------------------------
     # From records to documents

@@ -172,7 +172,20 @@ class SchoolFeeSchedule(models.Model):
                 self._sync_money_values(item, known.get(item.res_id, self.browse()), currency)
             if currency:
                 self._sync_check_decimals(item, currency, document)
+            source.company_id._school_check_money_dates(item, self._sync_new_dates(item))
         return items
+
+    @api.model
+    def _sync_new_dates(self, item: Item) -> dict[tuple, str]:
+        """Return the due dates that the document of ``item`` brings, by their path."""
+        path = "installmentPlan.schedule"
+        last = value_at((item.binding and item.binding.document) or {}, path) or ()
+        known = {part["due"] for part in last}
+        return {
+            (*path.split("."), index, "due"): part["due"]
+            for index, part in enumerate(value_at(item.decision.document, path) or ())
+            if part["due"] not in known
+        }
 
     @api.model
     def _sync_money_values(self, item: Item, schedule, currency) -> None:

@@ -20,6 +20,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_lifecycle,
     test_merge,
     test_models,
+    test_money_dates,
     test_parking,
     test_periods,
     test_plan,
