@@ -5,7 +5,10 @@ from .parts import Part
 
 
 class Currency(Part):
-    """The currency of a document, by its ISO 4217 code. The model looks it up, and stores it."""
+    """The currency of a document, by its ISO 4217 code: the school's where none is sent. The model stores it."""
+
+    def holds(self, record, value, now):
+        return (value or record.company_id.currency_id.name) == now
 
     def prepare(self, model, source, items):
         """Nothing: the model stores it."""
@@ -76,7 +79,10 @@ class Installments(Part):
 
 
 class Count(Part):
-    """How many installments there are: counted, not stored."""
+    """How many installments there are: counted, and checked by the contract."""
+
+    def done(self, record, base, ours, theirs, found):
+        return True
 
     def _read_one(self, record):
         return len(record.installment_ids)

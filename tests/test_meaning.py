@@ -1,0 +1,330 @@
+"""Nothing new changes nothing: what means the same is unchanged, however it is spelled, in every state of the record.
+
+Each part of a document has its spellings here: values of which docs/api.md says that they mean the same. A document
+whose parts are spelled anew, at random, must leave no trace, and so must the document that GET gives.
+"""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import LONG, ok, parent, student, unique, without
+
+EXAMPLES = settings(
+    max_examples=300 if LONG else 12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+#: The part is left out.
+ABSENT = object()
+#: The part is an array, in any order.
+ANY_ORDER = object()
+
+
+@pytest.fixture
+def family(fresh):
+    """Two guardians, of whom one pays, and their child."""
+    payer, other = parent(), parent(name="Ravi Rao")
+    ok(fresh.api.post("parents", [payer, other]))
+    links = [{"externalId": payer["externalId"], "pays": True}, {"externalId": other["externalId"]}]
+    child = student(parents=links)
+    ok(fresh.api.post("students", child), 201)
+    return child["externalId"], payer["externalId"], other["externalId"]
+
+
+def spelled(document, spellings):
+    """``document`` with each part in ``spellings`` spelled in one way or another, and its keys in any order."""
+
+    @st.composite
+    def respell(draw):
+        result = json.loads(json.dumps(document))
+        for path, ways in spellings.items():
+            *above, leaf = path.split(".")
+            place = result
+            for key in above:
+                place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
+            if ways is ANY_ORDER:
+                place[leaf] = draw(st.permutations(place[leaf]))
+                continue
+            way = draw(st.sampled_from(ways))
+            if way is ABSENT:
+                place.pop(leaf, None)
+            else:
+                place[leaf] = way
+        return dict(draw(st.permutations(list(result.items()))))
+
+    return respell()
+
+
+def footprint(tables, source, entity, external_id):
+    """All that a document could leave behind: versions, lines of the log, invoices, payments and times of writing."""
+    rows = tables.rows(
+        "SELECT res_model, res_id, version FROM school_sync_binding WHERE source_id = %s AND entity = %s"
+        " AND external_id = %s",
+        source.id,
+        entity,
+        external_id,
+    )
+    ((model, res_id, version),) = rows
+    table = model.replace(".", "_")
+    lines = tables.one(
+        "SELECT count(*) FROM school_sync_log_line l JOIN school_sync_log o ON o.id = l.log_id"
+        " WHERE o.source_id = %s AND l.external_id = %s",
+        source.id,
+        external_id,
+    )
+    moves = tables.rows(
+        "SELECT id, state, payment_state, amount_total, write_date FROM account_move WHERE school_billing_id = %s"
+        " ORDER BY id",
+        res_id if entity == "billings" else 0,
+    )
+    payments = tables.rows(
+        "SELECT p.id, p.amount FROM account_payment p JOIN school_billing_payment b ON b.payment_id = p.id"
+        " WHERE b.billing_id = %s ORDER BY p.id",
+        res_id if entity == "billings" else 0,
+    )
+    written = tables.one(f"SELECT write_date FROM {table} WHERE id = %s", res_id)
+    return version, lines, written, moves, payments
+
+
+def assert_nothing_new(tables, source, entity, document):
+    before = footprint(tables, source, entity, document["externalId"])
+    body = ok(source.api.post(entity, document))
+    assert body["status"] == "unchanged", body
+    assert footprint(tables, source, entity, document["externalId"]) == before
+
+
+def assert_given_back_is_unchanged(tables, source, entity, external_id):
+    given_back = without(ok(source.api.get(entity, external_id)), "id", "model", "version", "active")
+    assert_nothing_new(tables, source, entity, given_back)
+
+
+def check(tables, source, entity, document, spellings):
+    """Send ``document`` spelled anew, many times, and then what GET gives of it."""
+
+    @EXAMPLES
+    @given(spelled(document, spellings))
+    def respelled(other):
+        assert_nothing_new(tables, source, entity, {**other, "externalId": document["externalId"]})
+
+    respelled()
+    assert_given_back_is_unchanged(tables, source, entity, document["externalId"])
+
+
+# People
+
+
+def test_students(fresh, tables, family):
+    _child, payer, other = family
+    document = student(
+        dob="2012-03-15",
+        gender="M",
+        languages=["Hindi", "English"],
+        health={"bloodGroup": "A+", "allergies": ["Nuts", "Dust"]},
+        address={"permanent": "12 Lake Road", "country": "IN", "state": "KA"},
+        parents=[{"externalId": payer, "pickup": True, "relation": "Father"}, {"externalId": other}],
+    )
+    ok(fresh.api.post("students", document), 201)
+    spellings = {
+        "gender": ["M", "male", "Boy", " m "],
+        "languages": ANY_ORDER,
+        "health.allergies": ANY_ORDER,
+        "health.medicalConditions": [ABSENT, [], None],
+        "address.country": ["IN", "india", "India"],
+        "address.state": ["KA", "Karnataka", "karnataka"],
+        "address.city": [ABSENT, "", None],
+        "transport": [ABSENT, None, {}],
+        "religion": [ABSENT, None, ""],
+        "parents": [
+            [{"externalId": payer, "pickup": True, "relation": "Father"}, {"externalId": other}],
+            [other, {"externalId": payer, "pickup": True}],
+            [{"externalId": other, "priority": 1, "pays": False}, payer],
+            ABSENT,
+        ],
+    }
+    check(tables, fresh, "students", document, spellings)
+
+
+def test_students_whom_people_have_edited(fresh, tables, family, admin):
+    document = student(gender="F", address={"country": "IN", "city": "Pune"}, parents=[family[1]])
+    record_id = ok(fresh.api.post("students", document), 201)["id"]
+    admin.write("school.student", record_id, city="Mumbai", religion="None", birth_date="2011-01-01")
+    spellings = {"gender": ["F", "girl"], "address.country": ["IN", "India"], "religion": [ABSENT]}
+    check(tables, fresh, "students", document, spellings)
+    admin.write("school.student", record_id, active=False)
+    assert_given_back_is_unchanged(tables, fresh, "students", document["externalId"])
+
+
+def test_parents(fresh, tables, family):
+    child, payer, _other = family
+    document = parent(relation="Mother", phone="+1 650 555 0111", students=[{"externalId": child, "emergency": True}])
+    ok(fresh.api.post("parents", document), 201)
+    spellings = {
+        "name": [document["name"], f"  {document['name']} "],
+        "occupation": [ABSENT, None, ""],
+        "students": [[{"externalId": child, "emergency": True}], [child], [{"externalId": child, "priority": 1}]],
+    }
+    check(tables, fresh, "parents", document, spellings)
+
+
+# Academics
+
+
+def test_academics(fresh, tables, family):
+    child = family[0]
+    enrollment = {
+        "externalId": unique("ENR"),
+        "studentExternalId": child,
+        "academicYear": "2025-2026",
+        "gradeLevel": 8,
+        "sectionId": "B",
+        "startDate": "2025-06-01",
+        "status": "active",
+    }
+    ok(fresh.api.post("enrollments", enrollment), 201)
+    spellings = {
+        "gradeLevel": [8, "8", "Grade 8", "8th", "GRADE8", ABSENT],
+        "classId": [ABSENT, 8, "Class 8"],
+        "sectionId": ["B", "b", " B "],
+        "status": ["active", 0, "0", "Enrolled", "current"],
+        "endDate": [ABSENT, None],
+        "course": [ABSENT, None, ""],
+    }
+    check(tables, fresh, "enrollments", enrollment, spellings)
+
+    application = {
+        "externalId": unique("APP"),
+        "status": "approved",
+        "gradeApplied": "Grade 8",
+        "submittedAt": "2025-05-03T10:12:44Z",
+        "studentExternalId": child,
+    }
+    ok(fresh.api.post("applications", application), 201)
+    spellings = {
+        "status": ["approved", "Accepted", "ADMITTED"],
+        "gradeApplied": [8, "8", "Class 8"],
+        "submittedAt": ["2025-05-03T10:12:44Z", "2025-05-03T15:42:44+05:30", "2025-05-03T10:12:44.000Z"],
+        "decidedAt": [ABSENT, None],
+    }
+    check(tables, fresh, "applications", application, spellings)
+
+    roster = {
+        "event": "roster.assignment.completed",
+        "studentExternalId": child,
+        "classId": "8",
+        "sectionId": "C",
+        "rollNo": "8C-1",
+        "start": "2025-06-01",
+    }
+    external_id = ok(fresh.api.post("roster-assignments", roster), 201)["externalId"]
+    roster["externalId"] = external_id
+    spellings = {"classId": ["8", 8, "Grade 8"], "sectionId": ["C", "c"]}
+    check(tables, fresh, "roster-assignments", roster, spellings)
+
+
+# Money
+
+
+def test_fee_schedules(fresh, tables, family, admin):
+    document = {
+        "externalId": unique("FEE"),
+        "studentExternalId": family[0],
+        "heads": [{"code": "TUITION", "amount": 900}, {"code": "BUS", "label": "Bus", "amount": 100}],
+        "total": 1000,
+        "installmentPlan": {"schedule": [{"due": "2025-06-01", "amount": 400}, {"due": "2025-09-01", "amount": 600}]},
+    }
+    schedule_id = ok(fresh.api.post("fee-schedules", document), 201)["id"]
+    spellings = {
+        "heads": ANY_ORDER,
+        "currency": [ABSENT, "USD", None],
+        "discounts": [ABSENT, [], None],
+        "total": [1000, "1000.00", 1000.0],
+        "installmentPlan.count": [ABSENT, 2, None],
+    }
+    check(tables, fresh, "fee-schedules", document, spellings)
+    admin.call("school.fee.schedule", "action_bill", [schedule_id])
+    check(tables, fresh, "fee-schedules", document, spellings)
+
+
+def billing(student_id, **fields):
+    return {
+        "externalId": unique("BIL"),
+        "studentExternalId": student_id,
+        "issueDate": "2025-06-01",
+        "dueDate": "2025-06-30",
+        "currency": "USD",
+        "status": "sent",
+        "lines": [{"code": "TUITION", "amount": 300}, {"code": "BUS", "label": "Bus", "quantity": 2, "unitPrice": 50}],
+        **fields,
+    }
+
+
+def spellings_of_lines():
+    tuition = [
+        {"code": "TUITION", "amount": 300},
+        {"code": "TUITION", "label": "TUITION", "amount": "300.00", "quantity": 1},
+        {"code": "TUITION", "unitPrice": 300, "discount": 0},
+        {"code": "TUITION", "quantity": 3, "unitPrice": 100},
+    ]
+    bus = [
+        {"code": "BUS", "label": "Bus", "quantity": 2, "unitPrice": 50},
+        {"code": "BUS", "label": "Bus", "amount": 100},
+        {"code": "BUS", "label": "Bus", "quantity": 2, "unitPrice": 50, "amount": 100.0, "taxes": None},
+    ]
+    return [lines for one in tuition for other in bus for lines in ([one, other], [other, one])]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"status": "draft"},
+        {"status": "sent"},
+        {"status": "paid"},
+        {"status": "paid", "payments": [{"externalId": "P-1", "date": "2025-06-10", "amount": 400}]},
+        {"status": "partial", "payments": [{"externalId": "P-1", "date": "2025-06-10", "amount": 100}]},
+        {"status": "cancelled"},
+    ],
+    ids=lambda state: "-".join(state) + "-" + state["status"],
+)
+@pytest.mark.parametrize("policy", ["refuse", "reissue"])
+def test_billings(fresh, tables, family, admin, state, policy):
+    child, payer, _other = family
+    admin.write("school.sync.source", fresh.id, posted_policy=policy)
+    document = billing(child, **state)
+    ok(fresh.api.post("billings", document), 201)
+    spellings = {
+        "lines": spellings_of_lines(),
+        "total": [ABSENT, 400, "400.00", None],
+        "notes": [ABSENT, None, ""],
+        "invoiceNumber": [ABSENT, None],
+    }
+    if state["status"] in ("sent", "partial"):
+        spellings["status"] = [state["status"], "overdue"]
+    if state["status"] not in ("draft", "cancelled"):
+        spellings["payerExternalId"] = [ABSENT, None, payer]
+    if "payments" not in state:
+        spellings["payments"] = [ABSENT, [], None]
+    check(tables, fresh, "billings", document, spellings)
+
+
+def test_billings_on_which_people_have_worked(fresh, tables, family, admin):
+    """Whatever an accountant does to an invoice, the document that GET gives of it afterwards says nothing new."""
+    document = billing(family[0], status="draft", total=400)
+    billing_id = ok(fresh.api.post("billings", document), 201)["id"]
+    move_id = admin.read_one("school.billing", billing_id, "move_id")["move_id"][0]
+    lines = admin.read("account.move.line", [("move_id", "=", move_id), ("display_type", "=", "product")], ["id"])
+    edits = [
+        {"invoice_date_due": "2025-07-31"},
+        {"narration": "<p>Please pay</p>"},
+        {"invoice_line_ids": [(1, lines[0]["id"], {"price_unit": 310, "name": "Tuition, first term"})]},
+        {"invoice_line_ids": [(0, 0, {"display_type": "line_note", "name": "Thank you"})]},
+    ]
+    for edit in edits:
+        admin.write("account.move", move_id, **edit)
+        assert_given_back_is_unchanged(tables, fresh, "billings", document["externalId"])
+    for action in ("action_post", "button_draft", "button_cancel"):
+        admin.call("account.move", action, [move_id])
+        assert_given_back_is_unchanged(tables, fresh, "billings", document["externalId"])
