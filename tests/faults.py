@@ -45,6 +45,7 @@ class Sandbox:
         self._how = json.loads(made.stdout)
         self.url, self.database, self.dsn = self._how["url"], self._how["database"], self._how["dsn"]
         self._server = None
+        self._options = ()
         self._closing = threading.Event()
         self._lock = threading.RLock()
         self._log = open(self._how["log"], "wb")
@@ -63,7 +64,7 @@ class Sandbox:
     def start_server(self):
         with self._lock:
             self._server = subprocess.Popen(
-                self._how["server"],
+                [*self._how["server"], *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
@@ -91,6 +92,17 @@ class Sandbox:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
+
+    @contextlib.contextmanager
+    def started_with(self, *options):
+        """The server runs with further ``options`` meanwhile."""
+        self._options = options
+        self.kill_server()
+        self.wait_until_up()
+        yield
+        self._options = ()
+        self.kill_server()
+        self.wait_until_up()
 
     def kill_worker(self, rng):
         """``kill -9`` of one process that serves, which the master replaces.

@@ -8,6 +8,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -125,6 +126,38 @@ def test_audit_finds_what_is_not_as_promised(sandbox):
         audit.check(tables, book, tampered)
         tables.connection.rollback()
         assert getattr(tampered, kind), tampering
+
+
+def test_batch_that_takes_longer_than_odoo_allows(sandbox):
+    """The worker would be ended after 12 s of CPU, and every repetition with it."""
+    child = student()
+    billing = {
+        "studentExternalId": child["externalId"],
+        "issueDate": "2025-06-01",
+        "dueDate": "2025-06-30",
+        "currency": "USD",
+        "status": "sent",
+        "notes": "x" * 200,
+    }
+    lines = [{"code": f"FEE{number}", "amount": number} for number in range(1, 11)]
+    documents = [{**billing, "externalId": unique("BIL"), "lines": lines} for _number in range(500)]
+    with sandbox.started_with("--limit-time-cpu=12"):
+        api = Admin(sandbox.url, sandbox.database).new_source().api
+        ok(api.post("students", child), 201)
+        created = Counter()
+        for _time in range(20):
+            response = api.post("billings", documents, headers={"Idempotency-Key": documents[0]["externalId"] + "K"})
+            statuses = Counter(item["status"] for item in response.json()["items"])
+            created["at once"] = max(created["at once"], statuses["created"])
+            created["in all"] += statuses["created"]
+            assert statuses["created"] + statuses["unchanged"] + statuses["notTried"] == len(documents), statuses
+            if response.status_code == 200:
+                break
+            assert response.status_code == (207 if statuses["created"] else 503)
+            assert statuses["notTried"] == response.json()["summary"]["notTried"]
+        assert response.status_code == 200
+    assert created["in all"] == len(documents)
+    assert created["at once"] < len(documents)
 
 
 def test_server_killed(sandbox, results):

@@ -17,6 +17,7 @@ from ..contract.base import read
 from ..contract.employee import TeacherStatus
 from ..models.school_sync_idempotency_key import KeptAnswer
 from ..sync import employees
+from ..sync.item import Status
 from ..sync.plan import Action
 from .problem import HEADERS, Problem
 
@@ -65,6 +66,9 @@ class Claim:
         :raises ClaimLost: somebody else was answered under the same key a moment ago
         """
         if response.status_code not in _KEPT:
+            return
+        if any(item.status is Status.NOT_TRIED for report in reports for item in report.items):
+            # The same request goes on where this one had to stop.
             return
         if self.names and response.status_code == 422 and not _is_refused_by_contract(reports):
             # It may be what Odoo holds that is at fault: once that is mended, the same document goes through.

@@ -11,6 +11,7 @@ from odoo.modules import Manifest
 
 from ..contract.base import DateTime, FieldError, pointer
 from ..sync import employees, engine, outbound
+from ..sync.budget import Budget
 from ..sync.item import Item, Report, Status
 from . import preconditions
 from .problem import Problem, json_response
@@ -24,7 +25,10 @@ _STATUS_CODES = {
     Status.CONFLICT: 409,
     Status.FAILED: 422,
     Status.ROLLED_BACK: 422,
+    Status.NOT_TRIED: 503,
 }
+# How soon what was not tried may be sent again.
+_RETRY_NOW = {"Retry-After": "1"}
 _COLLECTION_METHODS = "GET, HEAD, POST, OPTIONS"
 _OWN_PATHS = {
     employees.ENTITY: "GET, HEAD, OPTIONS",
@@ -225,11 +229,17 @@ class Options:
 
 
 def _how_to_apply():
-    """:return: the options of :func:`engine.run` and :func:`engine.run_bundle`, as the query string says"""
+    """:return: the options of :func:`engine.run` and :func:`engine.run_bundle`, as the query string says
+
+    The time of the request counts from here, before its body is read.
+    """
+    # Odoo makes a dispatcher for each of its tries, but the request stays the same.
+    request.sync_budget = getattr(request, "sync_budget", None) or Budget()
     options = Options({"atomic", "onMissing"})
     how = {
         "atomic": options.choice("atomic", {"true": True, "false": False}, default="false"),
         "parking_allowed": options.choice("onMissing", {"park": True, "error": False}, default="park"),
+        "budget": request.sync_budget,
     }
     options.check()
     return how
@@ -270,14 +280,15 @@ def _answer_one(item: Item, model: str, entity: str):
     code = _STATUS_CODES.get(item.status, 200)
     body = _item_json(item, model)
     if not item.went_through:
-        kind = "invalid-document" if code == 422 else item.status.value
+        kind = {422: "invalid-document", 503: "not-tried"}.get(code, item.status.value)
         if item.errors and all(error.code == "reference_missing" for error in item.errors):
             # Nothing is wrong with the document; it came too early.
             code, kind = 409, "reference-missing"
         del body["status"]
         detail = " ".join(error.detail for error in item.errors)
         # Answered, not raised: the exchange is logged in this transaction.
-        problem = Problem(code, kind, detail, errors=item.errors, extra=body)
+        headers = _RETRY_NOW if code == 503 else None
+        problem = Problem(code, kind, detail, errors=item.errors, extra=body, headers=headers)
         return problem.answer(request.dispatcher.request_id, request.httprequest.path)
     if item.version is None:
         return json_response(body, code)
@@ -315,8 +326,18 @@ def _answer_many(body: dict, items: list[Item], errors: list[dict]):
     went_through = sum(item.went_through for item in items)
     if went_through == len(items):
         return json_response(body, 200)
-    if went_through:
+    not_tried = sum(item.status is Status.NOT_TRIED for item in items)
+    if went_through or 0 < not_tried < len(items):
         return json_response(body, 207)
+    if not_tried:
+        problem = Problem(
+            503,
+            "not-tried",
+            request.env._("There was no time left to apply any document. Send them again, in smaller batches."),
+            headers=_RETRY_NOW,
+            extra={**body, "errors": errors},
+        )
+        return problem.answer(request.dispatcher.request_id, request.httprequest.path)
     problem = Problem(422, "invalid-batch", "No document of the batch was applied.", extra={**body, "errors": errors})
     return problem.answer(request.dispatcher.request_id, request.httprequest.path)
 

@@ -6,14 +6,14 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import psycopg2
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, LockError, MissingError, UserError
+from odoo.exceptions import AccessDenied, AccessError, MissingError, UserError
 from odoo.http import Response
 
 from ..contract.base import FieldError
+from ..sync.isolation import is_busy
 from ..sync.item import Refused
 
 _logger = logging.getLogger(__name__)
@@ -21,10 +21,6 @@ _logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 # Answers hold personal data of children: nobody on the way may keep them.
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
-
-# Not the fault of what was sent: sent again, it may go through.
-_BUSY = (ConcurrencyError, LockError, psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
 class Problem(HTTPException):
@@ -95,8 +91,7 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
             return Problem(403, "forbidden", "The user of this API key may not do this; ask an Odoo administrator.")
         case MissingError():
             return Problem(404, "not-found", "The record does not exist any more.")
-        case _ if isinstance(exc, _BUSY) or type(exc) is psycopg2.DatabaseError:
-            # The bare class is what psycopg2 raises where a connection ends under a statement.
+        case _ if is_busy(exc):
             _logger.warning("request %s gave up: %s", request_id, type(exc).__qualname__)
             exc.loglevel = logging.DEBUG
             return Problem(

@@ -7,7 +7,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..sync.item import Item, Report, Status
+from ..sync.item import NOT_APPLIED, Item, Report, Status
 
 # What is kept of a request or response with the log. Documents that fail are kept whole, with their line.
 PAYLOAD_LENGTH = 64 * 1024
@@ -82,7 +82,8 @@ class SchoolSyncLog(models.Model):
         summary = Counter()
         for report in reports:
             summary.update(report.summary())
-        summary.pop(Status.ROLLED_BACK.value, None)
+        for status in NOT_APPLIED:
+            summary.pop(status.value, None)
         went_through = exchange["http_status"] < 400
         # Statuses of employees are answered with 200 whatever they say.
         partly = exchange["http_status"] == 207 or summary["failed"]

@@ -7,7 +7,7 @@ from ..sync import engine
 from .notification import notify
 
 # What came back to the sender, and is kept with its document.
-_REFUSED = ("failed", "conflict", "rolledBack")
+_REFUSED = ("failed", "conflict", "rolledBack", "notTried")
 
 
 class SchoolSyncLogLine(models.Model):
@@ -37,6 +37,7 @@ class SchoolSyncLogLine(models.Model):
             ("conflict", "Conflict"),
             ("failed", "Failed"),
             ("rolledBack", "Rolled Back"),
+            ("notTried", "Not Tried"),
             ("synced", "Synced"),
             ("refused", "Refused"),
         ],

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from datetime import timedelta, timezone
 
 from odoo import api, fields, models
@@ -6,7 +7,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
 
 from ..contract.base import read
-from ..sync import engine
+from ..sync import engine, parking
 from ..sync.item import Status, Waiting
 from ..sync.texts import in_language_of
 from .notification import notify
@@ -18,7 +19,8 @@ CRON_BATCH = 500
 class SchoolSyncParked(models.Model):
     """A document that is accepted and waits for a record it refers to.
 
-    It is applied by itself, in the transaction in which the last of those records arrives.
+    It is applied by itself, in the transaction in which the last of those records arrives, or by a job where the
+    request that brings that record has no time left.
     """
 
     _name = "school.sync.parked"
@@ -94,20 +96,7 @@ class SchoolSyncParked(models.Model):
         :raises odoo.exceptions.AccessError: unless the user is a sync manager
         """
         self.check_access("write")
-        # The engine reads and writes past the ORM.
-        self.flush_recordset()
-        counts = dict.fromkeys(Status, 0)
-        for source, parked in self.grouped("source_id").items():
-            source = source._as_api_user()
-            waiting = {
-                entity: [(one.external_id, one._waiting()) for one in rows]
-                for entity, rows in parked.grouped("entity").items()
-            }
-            reports = engine.retry(source, waiting)
-            source._log_internal("parked/retry", *reports)
-            for report in reports:
-                for item in report.items:
-                    counts[item.status] += 1
+        counts = self._retry()
         applied = sum(counts[status] for status in (Status.CREATED, Status.UPDATED, Status.UNCHANGED))
         waiting = counts[Status.PARKED]
         next_action = None
@@ -127,6 +116,22 @@ class SchoolSyncParked(models.Model):
             next_action,
         )
 
+    def _retry(self) -> Counter:
+        """Try these documents again, as their sources; :return: how many ended in which status"""
+        # The engine reads and writes past the ORM.
+        self.flush_recordset()
+        counts = Counter()
+        for source, parked in self.grouped("source_id").items():
+            source = source._as_api_user()
+            waiting = {
+                entity: [(one.external_id, one._waiting()) for one in rows]
+                for entity, rows in parked.grouped("entity").items()
+            }
+            reports = engine.retry(source, waiting)
+            source._log_internal("parked/retry", *reports)
+            counts.update(item.status for report in reports for item in report.items)
+        return counts
+
     def action_open_log(self):
         """:return: the action that shows what happened to this document so far"""
         self.ensure_one()
@@ -140,6 +145,16 @@ class SchoolSyncParked(models.Model):
         for (source, entity), parked in self.grouped(lambda one: (one.source_id, one.entity)).items():
             # sudo: what goes wrong is noted by machines, and nobody may write it but they.
             self.env["school.sync.incident"].sudo()._settle(source, entity, {}, parked.mapped("external_id"))
+
+    @api.model
+    def _cron_apply(self):
+        """Apply what misses nothing any more, where the request that brought the last of it had no time left."""
+        before = None
+        while (ids := parking.ready(self.env, CRON_BATCH)) and ids != before:
+            self.browse(ids)._retry()
+            if not self.env["ir.cron"]._commit_progress(len(ids), remaining=len(ids)):
+                break
+            before = ids
 
     @api.model
     def _cron_expire(self):

@@ -1,6 +1,6 @@
 """How a batch of documents becomes records: the five steps of the design, each for the whole batch at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,9 +9,19 @@ import psycopg2.errors
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools import SQL
 
-from ..contract.base import read_all
+from ..contract.base import FieldError, Reading, read_all
 from . import conflicts, parking
-from .item import Binding, Held, Item, Pending, Refused, Report, Status, Waiting, open_items
+from .budget import Budget
+from .isolation import (
+    INTERNAL_ERROR,
+    apply_in_groups,
+    broken_rule,
+    check_refused,
+    explain,
+    fail_not_tried,
+    note_incident,
+)
+from .item import Binding, Held, Item, Pending, Report, Status, Waiting, open_items
 from .merge import digest, overlay, put, said_paths
 from .parts import changed_paths, lay_over
 from .plan import Action, Decision, Known, decide, parse_time
@@ -33,7 +43,15 @@ class ClaimLost(ConcurrencyError):
     """Somebody else was first to claim the same documents, and nothing was made yet: to be run again at once."""
 
 
-def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False, parking_allowed: bool = True) -> Report:
+def run(
+    source,
+    entity: str,
+    raws: Sequence[Any],
+    *,
+    atomic: bool = False,
+    parking_allowed: bool = True,
+    budget: Budget | None = None,
+) -> Report:
     """Upsert ``raws`` as documents of ``entity`` on behalf of ``source``.
 
     Runs in the caller's transaction, with the rights of the caller's user; nothing is committed here.
@@ -43,28 +61,33 @@ def run(source, entity: str, raws: Sequence[Any], *, atomic: bool = False, parki
     :param raws: parsed JSON values, one a document
     :param atomic: all or nothing: if one document does not go through, none is applied
     :param parking_allowed: whether a document that refers to a record which has not arrived waits for it, or fails
+    :param budget: of the request; one that begins now, if not given. What it leaves no time for is not tried.
     :return: what became of each document, in the order received
     :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again, on a fresh
         snapshot. It is :class:`ClaimLost` where nothing was made yet.
     """
-    model = _model(source, entity)
-    items = _validate(model, raws)
+    model, budget = _model(source, entity), budget or Budget()
+    items = _decide_isolating(source, model, lambda: _validate(model, raws), parking_allowed=parking_allowed)
     report = Report(model._name, items)
-    _decide(source, model, items, parking_allowed=parking_allowed)
     if not atomic:
-        report.healed = _carry_out(source, model, items)
+        report.healed = _carry_out(source, model, items, budget)
     elif all(item.status is None or item.went_through for item in items):
         with model.env.cr.savepoint() as savepoint:
-            report.healed = _carry_out(source, model, items)
+            report.healed = _carry_out(source, model, items, budget)
             if not all(item.went_through for item in items):
                 savepoint.rollback()
     if atomic and not all(item.went_through for item in items):
-        _roll_back(source, model, report)
+        _roll_back(source, {model: report})
     return report
 
 
 def run_bundle(
-    source, bundle: Mapping[str, Sequence[Any]], *, atomic: bool = False, parking_allowed: bool = True
+    source,
+    bundle: Mapping[str, Sequence[Any]],
+    *,
+    atomic: bool = False,
+    parking_allowed: bool = True,
+    budget: Budget | None = None,
 ) -> dict[str, Report]:
     """Upsert documents of several entities, in the order in which they refer to each other.
 
@@ -73,9 +96,10 @@ def run_bundle(
     :return: a report for each entity, in the order applied
     """
     entities = [entity for entity in source._sync_order() if entity in bundle]
+    how = {"parking_allowed": parking_allowed, "budget": budget or Budget()}
 
     def run_all() -> dict[str, Report]:
-        reports = {entity: run(source, entity, bundle[entity], parking_allowed=parking_allowed) for entity in entities}
+        reports = {entity: run(source, entity, bundle[entity], **how) for entity in entities}
         _catch_up(reports.values(), [healed for report in reports.values() for healed in report.healed])
         return reports
 
@@ -87,8 +111,7 @@ def run_bundle(
         if failed:
             savepoint.rollback()
     if failed:
-        for entity, report in reports.items():
-            _roll_back(source, _model(source, entity), report)
+        _roll_back(source, {_model(source, entity): report for entity, report in reports.items()})
     return reports
 
 
@@ -101,7 +124,7 @@ def retry(source, waiting: Mapping[str, Sequence[tuple[str, Waiting]]]) -> list[
         entity: [parking.healing_item(index, *one) for index, one in enumerate(documents)]
         for entity, documents in waiting.items()
     }
-    return _heal(source, due=due)
+    return _heal(source, Budget(), due=due)
 
 
 def apply_decided(source, entity: str, document: Mapping[str, Any], choices: Mapping[str, tuple[Any, str]]) -> Report:
@@ -113,7 +136,7 @@ def apply_decided(source, entity: str, document: Mapping[str, Any], choices: Map
     model = _model(source, entity)
     item = Item(0, dict(document), document["externalId"], document=dict(document), healing=True)
     _decide(source, model, [item], choices=choices)
-    return Report(model._name, [item], healed=_carry_out(source, model, [item]))
+    return Report(model._name, [item], healed=_carry_out(source, model, [item], Budget()))
 
 
 def restore(source, entity: str, external_id: str, values: Mapping[str, Any]) -> Report:
@@ -138,7 +161,7 @@ def restore(source, entity: str, external_id: str, values: Mapping[str, Any]) ->
     item.said, item.changed_at = binding.document, source.env.cr.now()
     _resolve_references(source, model, [item], parking_allowed=False)
     _prepare(source, model, [item])
-    _apply(source, model, [item])
+    _apply(source, model, [item], Budget())
     return Report(model._name, [item])
 
 
@@ -172,7 +195,7 @@ def archive(source, entity: str, external_id: str) -> Item | None:
             if not living:
                 record.action_archive()
     except psycopg2.errors.IntegrityError as exc:
-        raise UserError(_broken_rule(model, exc)) from exc
+        raise UserError(broken_rule(model, exc)) from exc
     item.version += 1
     query(
         source.env,
@@ -206,20 +229,33 @@ def _decide(source, model, items: list[Item], *, parking_allowed: bool = True, c
     _prepare(source, model, items)
 
 
-def _decide_isolating(source, model, items: list[Item]) -> None:
-    """As :func:`_decide`, for documents that were accepted long ago: whoever sends today is not to blame for them."""
+def _decide_isolating(source, model, make: Callable[[], list[Item]], **options) -> list[Item]:
+    """As :func:`_decide`; a document at which that raises fails, the rest go on.
+
+    :param make: returns the items, about which nothing is decided yet; called once more where one of them raises
+    """
+    items = make()
     try:
         with model.env.cr.savepoint():
-            _decide(source, model, items)
-    except UserError as exc:
-        for item in items:
+            _decide(source, model, items, **options)
+    except Exception as exc:
+        explain(model, exc)
+    else:
+        return items
+    items, incidents = make(), {}
+    for item in items:
+        try:
+            with model.env.cr.savepoint():
+                _decide(source, model, [item], **options)
+        except Exception as exc:
             item.decision = item.decision or Decision(Action.REJECT, item.document, "", None)
-            item.fail("", "refused", f"Odoo refuses this record: {exc}")
+            item.fail(*(explain(model, exc) or note_incident(model, exc, incidents)))
+    return items
 
 
-def _carry_out(source, model, items: list[Item], *, heal: bool = True) -> list[Report]:
+def _carry_out(source, model, items: list[Item], budget: Budget, *, heal: bool = True) -> list[Report]:
     """Steps 4 and 5; :return: the reports of what had waited for it"""
-    _apply(source, model, items)
+    _apply(source, model, items, budget)
     parking.keep(source, model._sync_entity, items)
     conflicts.record(source, model, items)
     parking.settle(source, items)
@@ -227,6 +263,7 @@ def _carry_out(source, model, items: list[Item], *, heal: bool = True) -> list[R
         return []
     healed = _heal(
         source,
+        budget,
         arrived=_awaited(model, items),
         parked=[item.waiting.id for item in items if item.status is Status.PARKED],
     )
@@ -234,8 +271,10 @@ def _carry_out(source, model, items: list[Item], *, heal: bool = True) -> list[R
     return healed
 
 
-def _heal(source, *, arrived=(), parked=(), due=None) -> list[Report]:
+def _heal(source, budget: Budget, *, arrived=(), parked=(), due=None) -> list[Report]:
     """Apply what has waited for ``arrived`` (entity, externalId), what has waited for that, and so on.
+
+    What ``budget`` leaves no time for goes on waiting, and is applied by a job that runs at once.
 
     :param parked: ids of documents that began to wait just now, and may have closed a circle
     :param due: what to begin with instead
@@ -252,10 +291,13 @@ def _heal(source, *, arrived=(), parked=(), due=None) -> list[Report]:
             return reports
         arrived = []
         for entity in source._sync_order():
-            if items := due.get(entity):
+            if waiting := due.get(entity):
                 model = _model(source, entity)
-                _decide_isolating(source, model, items)
-                _carry_out(source, model, items, heal=False)
+                items = _decide_isolating(source, model, partial(parking.again, waiting))
+                _carry_out(source, model, items, budget, heal=False)
+                if any(item.status is Status.NOT_TRIED for item in items):
+                    parking.apply_soon(source.env)
+                    items = [item for item in items if item.status is not Status.NOT_TRIED]
                 reports.append(Report(model._name, items))
                 arrived += _awaited(model, items)
                 caught.update(item.waiting.id for item in items if item.status is Status.PARKED)
@@ -288,13 +330,20 @@ def _catch_up(reports, healed: Sequence[Report]) -> None:
                 item.res_id, item.version, item.warnings = mended[-1].res_id, mended[-1].version, mended[-1].warnings
 
 
-def _roll_back(source, model, report: Report) -> None:
-    report.healed = []
-    for item in report.items:
-        if item.status is None or item.went_through:
-            item.status, item.res_id, item.version = Status.ROLLED_BACK, None, None
-    # What waits for a decision is to be seen by those who decide, applied or not.
-    conflicts.record(source, model, [item for item in report.items if item.status is Status.CONFLICT])
+def _roll_back(source, reports: Mapping[Any, Report]) -> None:
+    """Say of the documents of ``reports``, by model, that nothing of them was applied, as one could not be."""
+    items = [item for report in reports.values() for item in report.items]
+    # Where none is at fault, all of them may go through the next time.
+    is_late = all(item.went_through or item.status in (None, Status.NOT_TRIED) for item in items)
+    for item in items:
+        if item.status in (None, Status.NOT_TRIED) or item.went_through:
+            item.status, item.res_id, item.version, item.errors = Status.ROLLED_BACK, None, None, []
+            if is_late:
+                fail_not_tried(source.env, item)
+    for model, report in reports.items():
+        report.healed = []
+        # What waits for a decision is to be seen by those who decide, applied or not.
+        conflicts.record(source, model, [item for item in report.items if item.status is Status.CONFLICT])
 
 
 # 1 — validate
@@ -302,8 +351,7 @@ def _roll_back(source, model, report: Report) -> None:
 
 def _validate(model, raws: Sequence[Any]) -> list[Item]:
     items = []
-    for index, (raw, reading) in enumerate(zip(raws, read_all(model._sync_document, raws), strict=True)):
-        reading = in_language_of(model.env.user, reading)
+    for index, (raw, reading) in enumerate(zip(raws, _read_all(model, raws), strict=True)):
         item = Item(index, raw, document=reading.document, errors=reading.errors, warnings=reading.warnings)
         item.external_id = item.document.get("externalId") or _external_id(raw)
         if item.errors:
@@ -313,6 +361,20 @@ def _validate(model, raws: Sequence[Any]) -> list[Item]:
             item.paths = said_paths(item.document, model._sync_get_parts())
         items.append(item)
     return items
+
+
+def _read_all(model, raws: Sequence[Any]) -> list[Reading]:
+    """As the contract's :func:`read_all`; a document at which that raises is refused, the rest go on."""
+    try:
+        return [in_language_of(model.env.user, reading) for reading in read_all(model._sync_document, raws)]
+    except Exception as exc:
+        if len(raws) == 1:
+            return [Reading({}, [FieldError(*note_incident(model, exc, {}))])]
+    alone = [_read_all(model, [raw])[0] for raw in raws]
+    failed = [any(error.code == INTERNAL_ERROR for error in reading.errors) for reading in alone]
+    # Once more together, for what is wrong with several.
+    readings = _read_all(model, [raw for raw, is_bad in zip(raws, failed, strict=True) if not is_bad])
+    return [one if is_bad else readings.pop(0) for one, is_bad in zip(alone, failed, strict=True)]
 
 
 def _external_id(raw: Any) -> str | None:
@@ -511,7 +573,7 @@ def _to_check(items: list[Item]) -> list[Item]:
 # 4 — apply
 
 
-def _apply(source, model, items: list[Item]) -> None:
+def _apply(source, model, items: list[Item], budget: Budget) -> None:
     """Apply what is planned; what Odoo refuses of it is isolated, the rest goes on."""
     planned = open_items(items)
     # A document that says nothing new may be newer all the same, and what comes later is measured against that.
@@ -523,9 +585,14 @@ def _apply(source, model, items: list[Item]) -> None:
     parked = [item for item in items if item.status is Status.PARKED]
     _claim(source, model, list(dict.fromkeys(planned + newer + restated)), postponed=in_conflict + parked)
     if planned:
-        _apply_isolating(source, model, planned)
+        apply_in_groups(
+            model,
+            planned,
+            partial(_apply_together, source, model),
+            budget,
+            partial(_find_suspects, source, model),
+        )
         _release(source, planned)
-        _store_bindings(source, planned)
     if newer:
         _store_times(source, newer)
     if restated:
@@ -603,47 +670,27 @@ def _touch(source, binding_ids: list[int]) -> None:
     )
 
 
-def _apply_isolating(source, model, items: list[Item]) -> None:
-    """Apply ``items`` together; where that fails, halve them until those at fault stand alone.
-
-    A savepoint for each document would be simpler, and slow: PostgreSQL keeps 64 of them at hand in a transaction.
-    """
-    before = [(item, item.res_id, dict(item.values), len(item.warnings)) for item in items]
-    try:
-        with model.env.cr.savepoint():
-            _apply_together(source, model, items)
-    except Refused as exc:
-        error = exc.pointer, exc.code, str(exc)
-    except UserError as exc:
-        error = "", "refused", f"Odoo refuses this record: {exc}"
-    except psycopg2.errors.IntegrityError as exc:
-        error = "", "refused", f"Odoo refuses this record: {_broken_rule(model, exc)}"
-    else:
-        return
-    for item, res_id, values, warnings in before:
-        item.res_id, item.values, item.status = res_id, values, None
-        del item.warnings[warnings:]
-    if len(items) == 1:
-        items[0].fail(*error)
-        return
-    middle = len(items) // 2
-    _apply_isolating(source, model, items[:middle])
-    _apply_isolating(source, model, items[middle:])
+def _find_suspects(source, model, items: Sequence[Item]) -> set[str]:
+    """Return the externalIds of those of ``items`` that failed the last time they were sent."""
+    rows = query(
+        source.env,
+        SQL(
+            """
+            SELECT failure.external_id
+              FROM school_sync_failure failure
+              JOIN school_sync_incident incident ON incident.id = failure.incident_id
+             WHERE incident.source_id = %s AND incident.entity = %s AND incident.state = 'open'
+               AND failure.external_id = ANY(%s)
+            """,
+            source.id,
+            model._sync_entity,
+            [item.external_id for item in items],
+        ),
+    )
+    return {external_id for (external_id,) in rows}
 
 
-def _broken_rule(model, exc: psycopg2.errors.IntegrityError) -> str:
-    """:return: which rule of the database a document breaks, in words
-
-    :raises odoo.exceptions.ConcurrencyError: it breaks none, but somebody else did the same work a moment ago: on a
-        fresh snapshot it is no longer new. A model on whose table that may happen says so with ``_sync_raced``.
-    """
-    raced = {one._table for one in model.env.registry.values() if getattr(one, "_sync_raced", False)}
-    if isinstance(exc, psycopg2.errors.UniqueViolation) and exc.diag.table_name in raced:
-        raise ConcurrencyError("somebody else applies the same documents") from exc
-    return model._sql_error_to_message(exc)
-
-
-def _apply_together(source, model, items: list[Item]) -> None:
+def _apply_together(source, model, items: Sequence[Item]) -> None:
     model._sync_make_related(source, items)
     new = [item for item in items if not item.res_id]
     known = [item for item in items if item.res_id]
@@ -658,6 +705,8 @@ def _apply_together(source, model, items: list[Item]) -> None:
         for item in known:
             item.status = Status.UPDATED
     model._sync_applied(source, items)
+    check_refused(items)
+    _store_bindings(source, items)
 
 
 def _release(source, items: list[Item]) -> None:
@@ -670,10 +719,7 @@ def _release(source, items: list[Item]) -> None:
 # 5 — record
 
 
-def _store_bindings(source, items: list[Item]) -> None:
-    applied = [item for item in items if item.status in (Status.CREATED, Status.UPDATED)]
-    if not applied:
-        return
+def _store_bindings(source, applied: Sequence[Item]) -> None:
     for item in applied:
         item.version = item.binding.version + 1
     model = source.env["school.sync.binding"]

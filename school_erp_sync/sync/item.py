@@ -25,6 +25,7 @@ class Status(Enum):
     FAILED = "failed"
     ARCHIVED = "archived"
     ROLLED_BACK = "rolledBack"
+    NOT_TRIED = "notTried"
     SYNCED = "synced"
     REFUSED = "refused"
 
@@ -32,6 +33,8 @@ class Status(Enum):
 WENT_THROUGH = frozenset(
     {Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.PARKED, Status.ARCHIVED, Status.SYNCED}
 )
+#: not the fault of the document, and rare: a summary names them only where there are some
+NOT_APPLIED = (Status.ROLLED_BACK, Status.NOT_TRIED)
 
 
 class Refused(UserError):
@@ -195,7 +198,7 @@ class Report:
                     Status.FAILED,
                 )
             },
-            **({Status.ROLLED_BACK.value: rolled_back} if (rolled_back := counts[Status.ROLLED_BACK]) else {}),
+            **{status.value: counts[status] for status in NOT_APPLIED if counts[status]},
         }
 
 

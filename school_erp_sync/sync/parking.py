@@ -180,6 +180,51 @@ def healing_item(index: int, external_id: str, waiting: Waiting) -> Item:
     return Item(index, document, external_id, document=document, waiting=waiting, healing=True)
 
 
+def again(items: Iterable[Item]) -> list[Item]:
+    """Return ``items`` that are to be tried, with nothing decided about them."""
+    return [
+        Item(
+            item.index,
+            item.raw,
+            item.external_id,
+            document=item.document,
+            waiting=item.waiting,
+            healing=True,
+            cut=item.cut,
+        )
+        for item in items
+    ]
+
+
+def apply_soon(env) -> None:
+    """Have what misses nothing any more applied by a job, as soon as this is committed."""
+    # sudo: the job is Odoo's; an API user may only have it started.
+    env.ref("school_erp_sync.school_sync_parked_apply_cron").sudo()._trigger()
+
+
+def ready(env, most: int) -> list[int]:
+    """Return the ids of up to ``most`` waiting documents that miss nothing, the oldest first."""
+    rows = query(
+        env,
+        SQL(
+            """
+            SELECT p.id
+              FROM school_sync_parked p
+             WHERE p.state = 'waiting'
+               AND NOT EXISTS (SELECT FROM school_sync_parked_reference r
+                                WHERE r.parked_id = p.id
+                                  AND NOT EXISTS (SELECT FROM school_sync_binding b
+                                                   WHERE b.source_id = r.source_id AND b.entity = r.entity
+                                                     AND b.external_id = r.external_id AND b.res_id IS NOT NULL))
+             ORDER BY p.id
+             LIMIT %s
+            """,
+            most,
+        ),
+    )
+    return [parked_id for (parked_id,) in rows]
+
+
 def cut_circles(source, ids: Iterable[int]) -> dict[str, list[Item]]:
     """What can break the circles in which the waiting documents ``ids`` are caught.
 

@@ -1,13 +1,16 @@
 import copy
+import decimal
+import re
 from unittest.mock import patch
 
 import psycopg2.errors
 
-from odoo.exceptions import ConcurrencyError, UserError, ValidationError
+from odoo.exceptions import ConcurrencyError, LockError, UserError, ValidationError
 from odoo.tests.common import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..sync import engine, outbound
+from ..sync.budget import Budget
 from .common import FATHER, MOTHER, STUDENT, SyncCase
 
 
@@ -194,12 +197,243 @@ class TestBatch(SyncCase):
         ):
             self.send("students", {**STUDENT, "externalId": "S2", "parents": [FATHER["externalId"]]})
 
-    def test_serialization_failures_are_not_swallowed(self):
-        with (
-            patch.object(type(self.env["school.parent"]), "create", side_effect=psycopg2.errors.SerializationFailure),
-            self.assertRaises(psycopg2.errors.SerializationFailure),
+    def test_what_the_database_wants_tried_again_is_not_swallowed(self):
+        for step in ("_sync_values", "create"):
+            for error in (
+                psycopg2.errors.SerializationFailure,
+                psycopg2.errors.LockNotAvailable,
+                psycopg2.InterfaceError,
+                psycopg2.DatabaseError,
+                ConcurrencyError,
+                LockError,
+            ):
+                with (
+                    self.subTest(step=step, error=error.__name__),
+                    patch.object(type(self.env["school.parent"]), step, side_effect=error("somebody else")),
+                    self.assertRaises(error),
+                    self.cr.savepoint(),
+                ):
+                    self.send("parents", FATHER)
+
+
+class Steps(Budget):
+    """A budget that is spent after so many looks at it: two for each group that is applied."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def used(self):
+        self.looks -= 1
+        return 0.1 if self.looks >= 0 else 1
+
+
+@tagged("post_install", "-at_install")
+class TestIsolation(SyncCase):
+    """A document that fails, in whatever way, takes no other along."""
+
+    def setUp(self):
+        super().setUp()
+        self.applied = []
+
+    def parents(self, *names):
+        return [{"externalId": name, "name": f"Asha {name}", "portalUserId": name} for name in names]
+
+    def failing(self, error, *names, step="create"):
+        """What patches ``step`` of parents so that those of ``names`` fail with ``error``."""
+        model = type(self.env["school.parent"])
+        original = getattr(model, step)
+
+        def fails(records, *arguments):
+            affected = [one["portal_user_id"] if isinstance(one, dict) else one.external_id for one in arguments[-1]]
+            self.applied.append(affected)
+            if not set(names).isdisjoint(affected):
+                error(records)
+            return original(records, *arguments)
+
+        return patch.object(model, step, fails)
+
+    def assert_only_fails(self, report, name):
+        (failed,) = [item for item in report.items if item.external_id == name]
+        self.assertEqual({item.status.value for item in report.items if item is not failed}, {"created"})
+        self.assertEqual((failed.status.value, failed.res_id), ("failed", None))
+        self.assertFalse(self.env["school.sync.binding"].search([("external_id", "=", name)]))
+        return failed
+
+    def test_any_error_of_one_document(self):
+        def divide(_records):
+            self.env.cr.execute("SELECT 1 / 0", log_exceptions=False)
+
+        def raising(error):
+            def raise_it(_records):
+                raise error
+
+            return raise_it
+
+        for error in (
+            raising(decimal.Overflow("Asha")),
+            raising(ValueError("Asha")),
+            raising(KeyError("Asha")),
+            raising(RecursionError("Asha")),
+            raising(psycopg2.errors.NumericValueOutOfRange("Asha")),
+            divide,
         ):
-            self.send("parents", FATHER)
+            for step in ("create", "_sync_values"):
+                with (
+                    self.subTest(step=step),
+                    self.cr.savepoint() as savepoint,
+                    self.failing(error, "B", step=step),
+                    self.assertLogs("odoo.addons.school_erp_sync", "ERROR") as logs,
+                ):
+                    report = self.send("parents", *self.parents(*"ABCDE"))
+                    failed = self.assert_only_fails(report, "B")
+                    self.assertEqual(self.codes(report, 1), {"": "internal_error"})
+                    (logged,) = logs.output
+                    (incident,) = re.findall("[0-9a-f]{32}", failed.errors[0].detail)
+                    self.assertIn(incident, logged)
+                    # What an exception says may quote a document.
+                    self.assertNotIn("Asha", logged + failed.errors[0].detail)
+                    savepoint.rollback()
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_error_while_a_document_is_read(self):
+        document = type(self.env["school.parent"])._sync_document
+        validate = document.model_validate
+
+        def fails(raw, *arguments, **options):
+            if raw["externalId"] == "B":
+                raise decimal.InvalidOperation
+            return validate(raw, *arguments, **options)
+
+        twice = self.parents("A", "A")
+        with patch.object(document, "model_validate", fails):
+            report = self.send("parents", *self.parents(*"BCD"), *twice)
+        self.assertEqual(self.statuses(report), ["failed", "created", "created", "failed", "failed"])
+        self.assertEqual(self.codes(report), {"": "internal_error"})
+        self.assertEqual(self.codes(report, 3), {"/externalId": "duplicate_external_id"})
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_people_are_told(self):
+        def fail(_records):
+            raise ValueError
+
+        with self.failing(fail, "B"):
+            report = self.send("parents", *self.parents(*"ABC"))
+        self.source._log_internal("test", report)
+        incident = self.env["school.sync.incident"].search([("source_id", "=", self.source.id)])
+        self.assertEqual((incident.code, incident.failure_ids.mapped("external_id")), ("internal_error", ["B"]))
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_parked_document_that_raises_leaves_the_one_that_brings_it_back(self):
+        def fail(_records):
+            raise ZeroDivisionError
+
+        for step in ("create", "_sync_values"):
+            with self.subTest(step=step), self.cr.savepoint() as savepoint:
+                for name in "AB":
+                    self.send_ok("parents", {**self.parents(name)[0], "students": ["STU"]})
+                with self.failing(fail, "A", step=step):
+                    report = self.send_ok("students", {"externalId": "STU", "fullName": "Ravi"})
+                self.assertEqual(self.statuses(report), ["created"])
+                parked = self.env["school.sync.parked"].search([("source_id", "=", self.source.id)])
+                self.assertEqual((parked.external_id, parked.state), ("A", "failed"))
+                self.assertEqual(self.student("STU").link_ids.parent_id.name, "Asha B")
+                savepoint.rollback()
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_where_most_fail_it_is_one_by_one(self):
+        def fail(_records):
+            raise ValueError
+
+        names = [f"P{number}" for number in range(64)]
+        with self.failing(fail, *names[:-1]):
+            report = self.send("parents", *self.parents(*names))
+        self.assert_only_created(report, names[-1:])
+        # 64, 32, 16 … and then each.
+        self.assertLessEqual(len(self.applied), 64 + 7)
+        self.assertLessEqual(sum(map(len, self.applied)), 3 * 64)
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_where_few_fail_most_go_together(self):
+        def fail(_records):
+            raise ValueError
+
+        names = [f"P{number}" for number in range(256)]
+        with self.failing(fail, "P100"):
+            report = self.send("parents", *self.parents(*names))
+        self.assert_only_fails(report, "P100")
+        self.assertLessEqual(len(self.applied), 4 * 8)
+
+    def assert_only_created(self, report, names):
+        self.assertEqual([item.external_id for item in report.items if item.status.value == "created"], names)
+
+    def test_what_there_is_no_time_for_is_not_tried(self):
+        report = self.send("parents", *self.parents(*"ABC"), budget=Steps(0))
+        self.assertEqual(self.statuses(report), ["notTried"] * 3)
+        self.assertEqual(self.codes(report), {"": "not_tried"})
+        self.assertEqual((report.summary()["notTried"], report.summary()["failed"]), (3, 0))
+        self.assertFalse(self.source.sudo().binding_count)
+        self.assertEqual(self.statuses(self.send_ok("parents", *self.parents(*"ABC"))), ["created"] * 3)
+
+    def test_known_documents_that_are_not_tried_stay_as_they_are(self):
+        self.send_ok("parents", *self.parents("A"))
+        report = self.send("parents", {"externalId": "A", "name": "Changed"}, budget=Steps(0))
+        self.assertEqual(self.statuses(report), ["notTried"])
+        self.assertEqual(self.parent("A").name, "Asha A")
+        self.assertEqual(self.statuses(self.send_ok("parents", {"externalId": "A", "name": "Changed"})), ["updated"])
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_sender_who_repeats_gets_further_each_time(self):
+        def fail(_records):
+            raise ValueError
+
+        bad = ["B1", "B2", "B3", "B4"]
+        documents = self.parents(*bad, "G1", "G2")
+        created = []
+        with self.failing(fail, *bad):
+            for _time in range(6):
+                # Time for six groups; the bad ones alone take as many.
+                report = self.send("parents", *documents, budget=Steps(12))
+                self.source._log_internal("test", report)
+                created += [item.external_id for item in report.items if item.status.value == "created"]
+        self.assertEqual(sorted(created), ["G1", "G2"])
+
+    def test_heavy_documents_go_in_smaller_groups(self):
+        heavy = [{**one, "occupation": "x" * 200, "email": None} for one in self.parents(*map(str, range(1000)))]
+        with self.failing(lambda _records: None):
+            self.send_ok("parents", *heavy, budget=Steps(1000))
+        self.assertGreater(len(self.applied), 1)
+
+    def test_atomic_batch_that_is_too_slow_is_rolled_back_and_may_be_sent_again(self):
+        heavy = [{**one, "occupation": "x" * 200} for one in self.parents(*map(str, range(1000)))]
+        report = self.send("parents", *heavy, budget=Steps(2), atomic=True)
+        self.assertEqual(set(self.statuses(report)), {"notTried"})
+        self.assertFalse(self.source.sudo().binding_count)
+
+    def test_atomic_batch_that_is_refused_is_not_called_slow(self):
+        report = self.send("parents", *self.parents("A", "B"), {"externalId": "C"}, budget=Steps(0), atomic=True)
+        self.assertEqual(self.statuses(report), ["rolledBack", "rolledBack", "failed"])
+        reports = engine.run_bundle(
+            self.source,
+            {"parents": self.parents("A"), "students": [{"externalId": "S"}]},
+            atomic=True,
+            budget=Steps(0),
+        )
+        self.assertEqual(self.statuses(reports["parents"]), ["rolledBack"])
+
+    def test_parked_documents_that_there_is_no_time_for_are_applied_by_the_job(self):
+        for name in "AB":
+            self.send_ok("parents", {**self.parents(name)[0], "students": ["STU"]})
+        report = self.send_ok("students", {"externalId": "STU", "fullName": "Ravi"}, budget=Steps(2))
+        self.assertEqual(self.statuses(report), ["created"])
+        parked = self.env["school.sync.parked"].search([("source_id", "=", self.source.id)])
+        self.assertEqual(parked.mapped("state"), ["waiting"] * 2)
+        cron = self.env.ref("school_erp_sync.school_sync_parked_apply_cron")
+        self.assertTrue(self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)]))
+        with self.enter_registry_test_mode():
+            cron.method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(len(self.student("STU").link_ids), 2)
+        self.assertFalse(parked.exists())
 
 
 @tagged("post_install", "-at_install")
