@@ -3,6 +3,7 @@
 import http.client
 import json
 import xmlrpc.client
+from collections import Counter
 from urllib.parse import urlsplit
 
 
@@ -13,8 +14,12 @@ class JsonClient:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
-    def request(self, method: str, path: str, payload=None):
-        """:return: the body of the answer; :raises RuntimeError: where it is no success"""
+    def request(self, method: str, path: str, payload=None, *, also: tuple[int, ...] = ()):
+        """Return the body of the answer.
+
+        :param also: statuses that are expected besides success
+        :raises RuntimeError: where it is another one
+        """
         body = None if payload is None else json.dumps(payload).encode()
         for attempt in (1, 2):
             try:
@@ -27,7 +32,7 @@ class JsonClient:
                 self._connection.close()
                 if attempt == 2:
                     raise
-        if response.status >= 300 or response.status == 207:
+        if (response.status >= 300 or response.status == 207) and response.status not in also:
             raise RuntimeError(f"{method} {path} was answered {response.status}: {text[:2000].decode()}")
         return json.loads(text)
 
@@ -37,6 +42,11 @@ class Api(JsonClient):
 
     def post(self, entity: str, payload):
         return self.request("POST", f"/api/{entity}", payload)
+
+    def post_with_faults(self, entity: str, payload) -> Counter:
+        """Post documents of which some are refused; return how many ended in which status."""
+        body = self.request("POST", f"/api/{entity}", payload, also=(207, 422))
+        return Counter(item["status"] for item in body["items"])
 
     def get(self, path: str):
         return self.request("GET", f"/api/{path}")

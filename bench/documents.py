@@ -104,6 +104,22 @@ def billings(students_: list[dict], currency: str) -> list[dict]:
     ]
 
 
+def faulty(billings_: list[dict], share: float) -> list[dict]:
+    """``billings_`` of which ``share``, evenly spread, are refused: for their total, its sign, or what was paid.
+
+    What the total is with taxes is known only when the invoices are made.
+    """
+    faults = (
+        {"total": "1"},
+        {"lines": [{"code": code, "amount": amount, "taxes": ["15%"]} for code, amount in FEES.items()]},
+        {"lines": [{"code": code, "amount": f"-{amount}"} for code, amount in FEES.items()], "total": None},
+        {"status": "paid", "payments": [{"externalId": "PAY", "date": "2025-08-18", "amount": 1}]},
+    )
+    places = range(round(len(billings_) * share))
+    spread = {int(place / share): faults[place % len(faults)] for place in places}
+    return [{**document, **spread.get(index, {})} for index, document in enumerate(billings_)]
+
+
 def families(amount: int, currency: str) -> dict[str, list[dict]]:
     """A bundle of ``amount`` new families: two parents, a student, an enrollment, a fee schedule and a billing each."""
     people = parents(2 * amount)

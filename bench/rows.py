@@ -244,6 +244,35 @@ def billings(lab):
     yield Check(work, "identical", float(same), "journal items of both", None, None, 1)
 
 
+@row
+def refused(lab):
+    """A batch of 1,000 billings of four lines, of which 1, 25 and 100 % are refused: for a total that the lines do not
+    add up to, with taxes or without, a negative total, or payments that leave something open where the status is paid.
+
+    Against the same batch with none refused.
+    """
+    site, batch = lab.site("school"), lab.amount(BATCH, 20)
+    children = _known_students(site.api, batch)
+    # Makes the products of the fees.
+    site.api.post("billings", documents.billings(children[:1], site.currency))
+
+    def send(share):
+        def contestant():
+            payload = documents.faulty(documents.billings(children, site.currency), share)
+
+            def work():
+                ends = site.api.post_with_faults("billings", payload)
+                assert ends["failed"] == round(batch * share) == batch - ends["created"], ends
+
+            return timed(work, batch)
+
+        return contestant
+
+    race = Race(lab.rounds, none=send(0), few=send(0.01), many=send(0.25), all=send(1))
+    for name, share in (("few", 1), ("many", 25), ("all", 100)):
+        yield race.check_cost(f"batch of 1,000 billings, {share} % refused", "none refused", name, "none", 3, batch)
+
+
 def _bill(document: dict) -> tuple:
     lines = [(line["code"], line["label"], float(line["amount"])) for line in document["lines"]]
     return (

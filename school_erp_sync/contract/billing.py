@@ -79,8 +79,10 @@ class Line(Payload):
                 ),
             )
         elif self.unit_price is not None and self.amount is not None:
-            # The amount is rounded to its own decimals; more would be asking for what no currency has.
-            if self.net.quantize(self.amount, ROUND_HALF_UP) != self.amount:
+            # The amount is rounded to its own decimals; more would be asking for what no currency has. Zeros at the end
+            # are no decimals: a program may write 3 yen as 3.0.
+            places = min(self.amount.normalize().as_tuple().exponent, 0)
+            if self.net.quantize(Decimal(1).scaleb(places), ROUND_HALF_UP) != self.amount:
                 template = _lt("The amount is %(amount)s, but %(quantity)s × %(price)s is %(net)s.")
                 if self.discount:
                     template = _lt(

@@ -17,6 +17,8 @@ _POSTING = "school_sync_posting"
 _POSTED = {"state", "posted_before"}
 _DUE = ("amount_currency", "balance", "amount_residual", "amount_residual_currency")
 _AMOUNTS = ("quantity", "price_unit", "discount")
+# Amounts that differ by less are the same, but for what floats make of them.
+_EXACT = 1e-9
 
 
 class AccountMove(models.Model):
@@ -51,7 +53,7 @@ class AccountMove(models.Model):
 
         For each invoice Odoo works out accounts, taxes and what is due when, line by line. Where invoices are alike, it
         does so for the first, and the others get the same journal items: with their own amounts where all that Odoo
-        does with these is to add them up, else (taxes, another currency, cash rounding …) only where the amounts are
+        does with these is to add them up, else (taxes, another currency, a rounded sum …) only where the amounts are
         the same, too. No check is left out: Odoo's checks of the entry run for each invoice.
 
         :return: the invoices, in the order of ``vals_list``
@@ -73,11 +75,12 @@ class AccountMove(models.Model):
             made.update((group[0], first) for group, first in zip(groups, firsts, strict=True))
             completed = {}
             for group, first in zip(groups, firsts, strict=True):
-                if len(group) > 1 and (with_amounts or first._school_only_adds_up()):
+                own_amounts = not (with_amounts or self._school_rounds_sum(vals_list[group[0]]))
+                if len(group) > 1 and (not own_amounts or first._school_only_adds_up()):
                     template, rate = first._school_line_values(), first.invoice_currency_rate
                     for index in group[1:]:
                         vals = {**vals_list[index], "invoice_currency_rate": rate}
-                        completed[index] = self._school_complete(vals, template, own_amounts=not with_amounts)
+                        completed[index] = self._school_complete(vals, template, own_amounts=own_amounts)
             others = batch.with_context(skip_invoice_sync=True).create(list(completed.values()))
             made.update(zip(completed, others, strict=True))
         return self.browse(made[index].id for index in range(len(vals_list)))
@@ -109,6 +112,7 @@ class AccountMove(models.Model):
     def _school_shape(self, vals: dict, with_amounts: bool, by_customer: bool) -> tuple:
         """What Odoo makes journal items from. Two invoices for which this is equal are alike."""
         partner = self._school_customers([vals])
+        with_amounts = with_amounts or self._school_rounds_sum(vals)
         lines = tuple(
             tuple(
                 (name, repr(value))
@@ -123,6 +127,19 @@ class AccountMove(models.Model):
             by_customer and partner,
             *(vals.get(name) for name in ("fiscal_position_id", "currency_id", "journal_id", "invoice_date")),
         )
+
+    @api.model
+    def _school_rounds_sum(self, vals: dict) -> bool:
+        """Whether Odoo rounds the sum of the lines of an invoice, and not each of them."""
+        company = self.env["res.company"].browse(vals["company_id"])
+        if company.tax_calculation_rounding_method == "round_per_line":
+            return False
+        currency = self.env["res.currency"].browse(vals["currency_id"])
+        amounts = [
+            line["quantity"] * line["price_unit"] * (1 - line["discount"] / 100)
+            for _command, _id, line in vals["invoice_line_ids"]
+        ]
+        return any(abs(amount - currency.round(amount)) > _EXACT for amount in amounts)
 
     def _school_only_adds_up(self) -> bool:
         """Whether the journal items are one for each line, and one for their sum that is due at once."""

@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -13,11 +15,7 @@ class ProductProduct(models.Model):
         :param labels: what each code is called, for those that are made
         :return: the product of each code
         """
-        products = self.search(
-            Domain("default_code", "in", list(labels)) & Domain("company_id", "in", [False, company.id]),
-            order="company_id, id desc",
-        )
-        by_code = {product.default_code: product for product in products}
+        by_code = self._school_find_fee_heads(company, labels)
         missing = sorted(labels.keys() - by_code.keys())
         if missing:
             # Odoo allows two products of one reference. Whoever else makes a fee head since our snapshot changes the
@@ -42,3 +40,12 @@ class ProductProduct(models.Model):
             )
             by_code.update({product.default_code: product.sudo(False) for product in made})
         return by_code
+
+    @api.model
+    def _school_find_fee_heads(self, company, codes: Iterable[str]) -> dict:
+        """Return the product of each fee head of ``codes`` that ``company`` has."""
+        products = self.search(
+            Domain("default_code", "in", list(codes)) & Domain("company_id", "in", [False, company.id]),
+            order="company_id, id desc",
+        )
+        return {product.default_code: product for product in products}

@@ -1,3 +1,5 @@
+from decimal import ROUND_HALF_UP, Decimal
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
@@ -7,10 +9,12 @@ from ..contract.billing import BillingDocument
 from ..contract.money import to_decimal
 from ..contract.text import quote
 from ..sync.conflicts import ODOO
+from ..sync.isolation import check_refused
 from ..sync.item import Item, Refused, Status
 from ..sync.merge import value_at
 from ..sync.money import Currency, amount_to_json
 from ..sync.parts import Part, Reference
+from ..sync.plan import Action
 from .billing_parts import (
     LINE_AMOUNT,
     BillingStatus,
@@ -241,12 +245,16 @@ class SchoolBilling(models.Model):
             {item.values["student_id"] for item in items if item.values.get("student_id")}
         )
         archived = set(students.filtered(lambda student: not student.active).ids)
+        untaxed = self._get_untaxed_codes(source, items) if configured else set()
         for item in items:
             document = item.decision.document
             item.values["name"] = item.external_id
             if currency := self.env["res.currency"]._sync_choose(currencies, source, item, document.get("currency")):
                 item.values["currency_id"] = currency.id
                 self._sync_check_amounts(item, currency, document)
+                lines = document.get("lines") or ()
+                if lines and not item.res_id and all(line["code"] in untaxed for line in lines):
+                    self._sync_check_sum(source, item, currency, lines)
             if item.values.get("student_id") in archived and not item.res_id:
                 item.fail(
                     "/studentExternalId",
@@ -304,11 +312,89 @@ class SchoolBilling(models.Model):
         return True
 
     @api.model
+    def _get_untaxed_codes(self, source, items: list[Item]) -> set[str]:
+        """Return the codes, in new documents, of lines on which Odoo puts no tax, unless the line names one."""
+        new = [line for item in items if not item.res_id for line in item.decision.document.get("lines") or ()]
+        company = source.company_id
+        taxed_accounts = Domain("company_ids", "in", company.ids) & Domain("tax_ids", "!=", False)
+        if not new or self.env["account.account"].search_count(taxed_accounts, limit=1):
+            return set()
+        products = self.env["product.product"]._school_find_fee_heads(company, {line["code"] for line in new})
+        taxed = {line["code"] for line in new if line.get("taxes")}
+        return {line["code"] for line in new} - taxed - {code for code, head in products.items() if head.taxes_id}
+
+    @api.model
+    def _sync_check_sum(self, source, item: Item, currency, lines: list[dict]) -> None:
+        """Refuse now what would be refused as an invoice: where there are no taxes, the total is the sum of the lines.
+
+        With taxes only Odoo can tell, once it has made the invoice (:meth:`_check_total`).
+        """
+        amounts = [_net(line) for line in lines]
+        if source.company_id.tax_calculation_rounding_method == "round_globally":
+            if any(amount != _round(amount, currency) for amount in amounts):
+                return
+        self._refuse_total(item, currency, float(sum(_round(amount, currency) for amount in amounts)))
+
+    @api.model
+    def _refuse_total(self, item: Item, currency, made: float, tax: float = 0) -> None:
+        """Refuse the document of ``item`` if an invoice over ``made`` is not what it says, or cannot be posted.
+
+        :param tax: the part of ``made`` that is taxes
+        """
+        document = item.decision.document
+        total, posted = document.get("total"), document.get("status") in _POSTED
+        if total is not None and currency.compare_amounts(made, total):
+            numbers = {"total": currency._school_write(total), "made": currency._school_write(made)}
+            if tax:
+                detail = self.env._(
+                    "The total is %(total)s, but the lines add up to %(made)s, including taxes of %(tax)s.",
+                    tax=currency._school_write(tax),
+                    **numbers,
+                )
+            else:
+                detail = self.env._("The total is %(total)s, but the lines add up to %(made)s.", **numbers)
+            item.fail("/total", "total_mismatch", detail)
+        elif posted and currency.compare_amounts(made, 0) < 0:
+            detail = self.env._(
+                "The lines add up to %(made)s. An invoice cannot be negative; register a credit note in Odoo.",
+                made=currency._school_write(made),
+            )
+            item.fail("/lines", "negative_total", detail)
+        elif document.get("status") == "paid" and document.get("payments") and item.decision.action is Action.CREATE:
+            paid = float(sum(to_decimal(payment["amount"]) for payment in document["payments"]))
+            if currency.compare_amounts(paid, made) < 0:
+                self._refuse_open(item, currency, made - paid, made)
+
+    @api.model
+    def _refuse_open(self, item: Item, currency, left: float, total: float) -> None:
+        detail = self.env._(
+            "The status is paid, but the payments leave %(left)s of %(total)s open. Send every payment, or the status "
+            "partial.",
+            left=currency._school_write(left),
+            total=currency._school_write(total),
+        )
+        item.fail("/payments", "payments_mismatch", detail)
+
+    @api.model
     def _sync_check_amounts(self, item: Item, currency, document: dict) -> None:
         for path in ("lines", "payments"):
             for index, part in enumerate(document.get(path) or ()):
-                if part.get("amount") is not None:
-                    currency._sync_check_decimals(item, f"/{path}/{index}/amount", part["amount"])
+                if part.get("amount") is None:
+                    continue
+                place = f"/{path}/{index}/amount"
+                if part.get("unitPrice") is None:
+                    currency._sync_check_decimals(item, place, part["amount"])
+                elif path in item.paths and to_decimal(part["amount"]) not in (
+                    net := _net(part),
+                    _round(net, currency),
+                ):
+                    # The contract, which knows no currency, is content with any number of decimals.
+                    detail = self.env._(
+                        "The amount is %(amount)s, but quantity, unitPrice and discount come to %(net)s.",
+                        amount=f"{to_decimal(part['amount']):f}",
+                        net=f"{net.normalize():f}",
+                    )
+                    item.fail(place, "total_mismatch", detail)
         if document.get("total") is not None:
             currency._sync_check_decimals(item, "/total", document["total"])
 
@@ -316,6 +402,15 @@ class SchoolBilling(models.Model):
     def _sync_check_posted(self, source, item: Item, billing) -> None:
         """A posted invoice is never rewritten: what would change it is a conflict, told field by field."""
         move = billing.move_id
+        if "currency" in item.paths and (billing.payment_ids._filter_live() or billing.amount_paid):
+            detail = self.env._(
+                "Billing %(billing)s has payments in %(currency)s, so its currency cannot change. Reverse the payments "
+                "in Odoo, and bill anew under another externalId.",
+                billing=item.external_id,
+                currency=billing.currency_id.name,
+            )
+            item.fail("/currency", "registered_payment", detail, Status.CONFLICT)
+            return
         if move.state != "posted":
             return
         if billing.state == "cancelled":
@@ -328,6 +423,8 @@ class SchoolBilling(models.Model):
                 )
             return
         document, last = item.decision.document, item.binding.document or {}
+        if document["status"] == "cancelled" and (error := billing._find_cancel_error(source)):
+            item.fail("/status", *error)
         if document["status"] == "draft" and "status" in item.paths:
             item.fail(
                 "/status",
@@ -455,6 +552,7 @@ class SchoolBilling(models.Model):
             to_be_posted = "status" in item.paths and billing.move_id.state == "draft"
             if to_be_posted or not item.paths.isdisjoint(_TOTAL_PATHS):
                 billing._check_total(item)
+        check_refused(items)
         drafts = {
             item: billing.move_id
             for item, billing in billings.items()
@@ -494,6 +592,8 @@ class SchoolBilling(models.Model):
         """The lines of a document as :meth:`_prepare_move` takes them: exact, with a price for each unit."""
         result = []
         digits = self.env["decimal.precision"].precision_get
+        company = self.company_id[:1] or self.env.company
+        rounds_globally = company.tax_calculation_rounding_method == "round_globally"
         for line in document["lines"]:
             quantity = quantity_of(line)
             label = line.get("label") or line["code"] or ""
@@ -505,7 +605,12 @@ class SchoolBilling(models.Model):
             else:
                 amount = to_decimal(line["amount"])
                 price = amount / quantity
-            if price != round(price, 6) or quantity != round(quantity, digits("Product Unit")):
+            sent = line.get("amount")
+            if rounds_globally and sent is not None and _net(line) != to_decimal(sent):
+                # Odoo would round the sum of all lines instead of each of them. What was sent for this one counts.
+                label = self.env._("%(label)s (%(quantity)s)", label=label, quantity=quantity)
+                quantity, price, discount = 1, to_decimal(sent), 0
+            elif price != round(price, 6) or quantity != round(quantity, digits("Product Unit")):
                 # No price for one gives this amount for all, or Odoo would round how many; the amount is what counts.
                 label, quantity, price = (
                     self.env._("%(label)s (%(quantity)s)", label=label, quantity=quantity),
@@ -676,23 +781,13 @@ class SchoolBilling(models.Model):
 
     def _check_total(self, item: Item) -> None:
         self.ensure_one()
-        total, move = item.decision.document.get("total"), self.move_id
-        if total is None or move.state == "cancel":
+        move = self.move_id
+        if move.state == "cancel":
             return
         if "lines" in {clash.path for clash, winner in item.clashes if winner == ODOO}:
             # So is what they come to.
             return
-        if self.currency_id.compare_amounts(move.amount_total, total):
-            write = self.currency_id._school_write
-            amounts = {"total": write(total), "lines": write(move.amount_total), "taxes": write(move.amount_tax)}
-            if move.amount_tax:
-                detail = self.env._(
-                    "The total is %(total)s, but the lines add up to %(lines)s, including taxes of %(taxes)s.",
-                    **amounts,
-                )
-            else:
-                detail = self.env._("The total is %(total)s, but the lines add up to %(lines)s.", **amounts)
-            raise Refused("/total", "total_mismatch", detail)
+        self._refuse_total(item, self.currency_id, move.amount_total, move.amount_tax)
 
     def _cancel_move(self, source=None) -> None:
         """Cancel the invoice as far as Odoo allows it.
@@ -704,21 +799,36 @@ class SchoolBilling(models.Model):
         if not move or self.state == "cancelled":
             return
         if move.state == "posted":
-            if self.amount_paid:
-                raise Refused(
-                    "/status",
-                    "paid_invoice",
-                    self.env._(
-                        "Invoice %(invoice)s has payments of %(paid)s. Reverse or refund them in Odoo first.",
-                        invoice=move.name,
-                        paid=self.currency_id._school_write(self.amount_paid),
-                    ),
-                )
+            if error := self._find_cancel_error(source):
+                raise Refused("/status", *error)
             if source and source.posted_policy == "reissue":
                 self._reverse_move()
                 return
             move.button_draft()
         move.button_cancel()
+
+    def _find_cancel_error(self, source=None) -> tuple[str, str] | None:
+        """Return why the posted invoice cannot be cancelled: the code and a sentence; None if nothing is known."""
+        move = self.move_id
+        if self.amount_paid:
+            return "paid_invoice", self.env._(
+                "Invoice %(invoice)s has payments of %(paid)s. Reverse or refund them in Odoo first.",
+                invoice=move.name,
+                paid=self.currency_id._school_write(self.amount_paid),
+            )
+        if source and source.posted_policy == "reissue":
+            # A credit note has a date of its own.
+            return None
+        locks = move.company_id._get_lock_date_violations(move.date, sale=move.journal_id.type == "sale", tax=False)
+        if locks:
+            return "locked_period", self.env._(
+                "Invoice %(invoice)s of %(day)s is in a period that is locked until %(lock)s, and cannot be cancelled. "
+                "Ask the accountant to credit it.",
+                invoice=move.name,
+                day=move.date.isoformat(),
+                lock=max(lock for lock, _field in locks).isoformat(),
+            )
+        return None
 
     def _reverse_move(self):
         """Credit the invoice in full; what was paid of it is free again. :return: the credit note"""
@@ -778,6 +888,9 @@ class SchoolBilling(models.Model):
             payments = self.env["school.billing.payment"].create(vals_list)
             self._post_payments(source, payments)
             payments.billing_id._reconcile_payments()
+            by_billing = payments.grouped("billing_id")
+            for item, billing in billings.items():
+                by_billing.get(billing, payments.browse())._warn_of_locks(item)
         for item, billing in billings.items():
             billing._check_paid(item)
 
@@ -825,16 +938,7 @@ class SchoolBilling(models.Model):
         self.ensure_one()
         document, move = item.decision.document, self.move_id
         if document["status"] == "paid" and not self.currency_id.is_zero(move.amount_residual):
-            raise Refused(
-                "/payments",
-                "payments_mismatch",
-                self.env._(
-                    "The status is paid, but the payments leave %(due)s of %(total)s open. "
-                    "Send every payment, or the status partial.",
-                    due=self.currency_id._school_write(move.amount_residual),
-                    total=self.currency_id._school_write(move.amount_total),
-                ),
-            )
+            self._refuse_open(item, self.currency_id, move.amount_residual, move.amount_total)
         paid = sum(self.payment_ids.mapped("amount"))
         if self.currency_id.compare_amounts(paid, move.amount_total) > 0:
             item.warn(
@@ -882,6 +986,19 @@ class SchoolBilling(models.Model):
         return max(
             [super()._sync_written_at(), *invoice.mapped("write_date"), *invoice.invoice_line_ids.mapped("write_date")]
         )
+
+
+def _net(line: dict) -> Decimal:
+    """What quantity, price and discount of a line of a document come to, before it is rounded."""
+    if line.get("unitPrice") is None:
+        return to_decimal(line["amount"])
+    return quantity_of(line) * to_decimal(line["unitPrice"]) * (100 - to_decimal(line.get("discount") or 0)) / 100
+
+
+def _round(amount: Decimal, currency) -> Decimal:
+    """``amount`` to the smallest unit of ``currency``, as Odoo rounds it."""
+    unit = to_decimal(currency.rounding)
+    return (amount / unit).to_integral_value(ROUND_HALF_UP) * unit
 
 
 def _as_sent(line: dict) -> dict:

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..sync.item import Item
+
 
 class SchoolBillingPayment(models.Model):
     """Money that a source says was received, and the payment it became."""
@@ -38,6 +40,20 @@ class SchoolBillingPayment(models.Model):
     def _filter_live(self):
         """Those of these payments that stand in the books, or may yet do so."""
         return self.filtered(lambda payment: payment.payment_id.state not in (False, "canceled", "rejected"))
+
+    def _warn_of_locks(self, item: Item) -> None:
+        """Warn the sender of ``item`` of those of these payments that Odoo accounts for on another day."""
+        for payment in self:
+            move = payment.payment_id.move_id
+            if move.date > payment.date:
+                item.warn(
+                    self.env._(
+                        "The period of %(day)s is locked. Payment %(payment)s is accounted for on %(date)s.",
+                        day=payment.date.isoformat(),
+                        payment=payment.external_id or move.name,
+                        date=move.date.isoformat(),
+                    )
+                )
 
     def action_open_payment(self):
         """:return: the action that opens the payment in Odoo's accounting"""

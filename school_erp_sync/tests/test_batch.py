@@ -130,6 +130,18 @@ class TestBatchIsForm(AccountingCase):
         ]
         self.assert_as_typed([*documents, *taxed], tax, currency)
 
+    def test_invoices_where_odoo_rounds_the_sum(self):
+        self.company.sudo().tax_calculation_rounding_method = "round_globally"
+        self.made("parents", self.family(1))
+        self.made("students", {"externalId": "STU-1", "fullName": "Asha", "parents": ["PAR-1"]})
+        thirds = {"code": "HOURS", "quantity": 3, "unitPrice": "33.335"}
+        documents = [
+            {**self.billing(number), "lines": [{**thirds, "label": f"{number}.{place}"} for place in range(2)]}
+            for number in range(1, 5)
+        ]
+        invoices = self.assert_as_typed([*documents, self.billing(5, 100, 50), self.billing(6, 10, 5)])
+        self.assertEqual(set(invoices[:4].mapped("amount_total")), {200.01})
+
     def test_invoices_of_customers_with_a_delivery_address(self):
         guardians = self.made("parents", self.family(1), self.family(2))
         self.env["res.partner"].create(
@@ -208,7 +220,8 @@ class TestBatchIsForm(AccountingCase):
                 with form.invoice_line_ids.new() as row:
                     row.product_id = products[line["label"]]
                     row.name = line["label"]
-                    row.price_unit = float(line["amount"])
+                    row.quantity = line.get("quantity", 1)
+                    row.price_unit = float(line.get("unitPrice") or line["amount"])
                     row.tax_ids.clear()
                     if line.get("taxes"):
                         row.tax_ids.add(tax)

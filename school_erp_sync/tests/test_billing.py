@@ -1,6 +1,8 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
+from odoo.exceptions import UserError
 from odoo.tests.common import Form, tagged
 
 from ..sync import engine, outbound
@@ -232,6 +234,167 @@ class TestBilling(AccountingCase):
         engine.archive(self.source, "students", STUDENT["externalId"])
         report = self.send("billings", BILLING)
         self.assertEqual(self.codes(report), {"/studentExternalId": "archived_student"})
+
+    def test_bad_billings_cost_one_more_application(self):
+        """Whatever is wrong with a third of them is found at once; what is found before anything is made costs none."""
+        tax = self.env["account.tax"].create(
+            {"name": "School Tax", "amount": 10, "type_tax_use": "sale", "company_id": self.company.id}
+        )
+        taxed = [{"code": "BOOKS", "amount": 100, "taxes": [tax.name]}]
+        paid = {"externalId": "P", "date": "2025-06-10", "amount": 1}
+        found_early = (
+            ({"total": "1.00"}, {"/total": "total_mismatch"}),
+            ({"lines": [{"code": "A", "amount": -5}], "total": -5}, {"/lines": "negative_total"}),
+            ({"status": "paid", "payments": [paid]}, {"/payments": "payments_mismatch"}),
+        )
+        found_late = (
+            ({"lines": taxed, "total": 100}, {"/total": "total_mismatch"}),
+            ({"lines": [{**taxed[0], "amount": -5}], "total": None}, {"/lines": "negative_total"}),
+            ({"lines": taxed, "total": 110, "status": "paid", "payments": [paid]}, {"/payments": "payments_mismatch"}),
+        )
+        moves = type(self.env["account.move"])
+        for faults, most in ((found_early, 1), (found_late, 2)):
+            documents = [{**BILLING, "externalId": f"{most}-{number}"} for number in range(18)]
+            for index, document in enumerate(documents[::3]):
+                document.update(faults[index % 3][0])
+            with patch.object(moves, "_school_create", autospec=True, side_effect=moves._school_create) as made:
+                report = self.send("billings", *documents)
+            self.assertEqual(made.call_count, most)
+            self.assertEqual(self.statuses(report), ["failed", "created", "created"] * 6)
+            for index in range(6):
+                self.assertEqual(self.codes(report, 3 * index), faults[index % 3][1])
+            self.assertEqual({item.res_id for item in report.items[::3]}, {None})
+        self.assertEqual(self.env["school.billing"].search_count([]), 24)
+        report = self.send("billings", *({**BILLING, "externalId": f"bad {n}", "total": 1} for n in range(4)))
+        self.assertEqual(self.statuses(report), ["failed"] * 4)
+
+    def test_sentence_about_a_total(self):
+        report = self.send("billings", {**BILLING, "total": 310})
+        self.assertEqual(report.items[0].errors[0].detail, "The total is 310.00, but the lines add up to 389.37.")
+
+    def test_draft_may_be_negative_and_is_not_posted(self):
+        negative = {**BILLING, "lines": [{"code": "A", "amount": -5}], "total": -5}
+        self.send_ok("billings", {**negative, "status": "draft"})
+        self.assertEqual(self.billing().move_id.amount_total, -5)
+        report = self.send("billings", negative)
+        self.assertEqual((self.statuses(report), self.codes(report)), (["failed"], {"/lines": "negative_total"}))
+        self.assertEqual(self.billing().state, "draft")
+
+    def test_locked_invoice_is_not_cancelled(self):
+        self.send_ok("billings", BILLING)
+        self.company.sudo().sale_lock_date = "2025-12-31"
+        report = self.send("billings", {**BILLING, "status": "cancelled"})
+        self.assertEqual(self.codes(report), {"/status": "locked_period"})
+        self.assertIn("2025-12-31", report.items[0].errors[0].detail)
+        with self.assertRaises(UserError):
+            engine.archive(self.source, "billings", "BIL-1")
+        self.source.sudo().posted_policy = "reissue"
+        self.send_ok("billings", {**BILLING, "status": "cancelled"})
+        self.assertEqual(self.billing().state, "cancelled")
+
+    def test_payments_of_a_locked_period_are_told(self):
+        self.company.sudo().fiscalyear_lock_date = "2025-06-15"
+        payments = [{"externalId": f"P{day}", "date": f"2025-06-{day}", "amount": 5} for day in (10, 20)]
+        billing = {**BILLING, "issueDate": "2025-06-18", "status": "partial", "payments": payments}
+        report = self.send_ok("billings", billing)
+        early, late = self.billing().payment_ids
+        self.assertEqual((late.payment_id.move_id.date, late.date), (late.date, late.payment_id.date))
+        self.assertEqual(
+            report.items[0].warnings,
+            [f"The period of 2025-06-10 is locked. Payment P10 is accounted for on {early.payment_id.move_id.date}."],
+        )
+
+    def test_reissue_in_another_currency_after_a_payment(self):
+        self.env.ref("base.EUR").active = True
+        self.source.sudo().posted_policy = "reissue"
+        payment = {"externalId": "P1", "date": "2025-06-10", "amount": 10}
+        paid = {**BILLING, "status": "partial", "payments": [payment]}
+        self.send_ok("billings", paid)
+        move = self.billing().move_id
+        report = self.send("billings", {**paid, "currency": "EUR"})
+        self.assertEqual(
+            (self.statuses(report), self.codes(report)), (["conflict"], {"/currency": "registered_payment"})
+        )
+        self.assertEqual((self.billing().move_id, self.billing().currency_id.name), (move, "USD"))
+        # An accountant who resets it to draft does not free the payments of their currency.
+        move.button_draft()
+        report = self.send("billings", {**paid, "currency": "EUR"})
+        self.assertEqual(self.codes(report), {"/currency": "registered_payment"})
+        self.send_ok("billings", {**BILLING, "externalId": "BIL-2"})
+        self.send_ok("billings", {**BILLING, "externalId": "BIL-2", "currency": "EUR"})
+        self.assertEqual(self.billing("BIL-2").move_id.currency_id.name, "EUR")
+
+    def test_reissue_in_another_currency_after_a_payment_in_odoo(self):
+        self.env.ref("base.EUR").active = True
+        self.source.sudo().posted_policy = "reissue"
+        self.send_ok("billings", BILLING)
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=self.billing().move_id.ids
+        ).create({"amount": 100, "payment_date": "2025-06-15"})._create_payments()
+        report = self.send("billings", {**BILLING, "currency": "EUR"})
+        self.assertEqual(
+            (self.statuses(report), self.codes(report)), (["conflict"], {"/currency": "registered_payment"})
+        )
+
+    def test_amounts_sent_count_where_odoo_rounds_the_sum(self):
+        self.company.sudo().tax_calculation_rounding_method = "round_globally"
+        self.env.ref("base.JPY").active = True
+        thirds = {"code": "A", "label": "Hours", "quantity": 3, "unitPrice": "33.335"}
+        cases = (
+            ("amounts", "USD", [{**thirds, "amount": "100.01"}] * 2, "200.02"),
+            ("prices", "USD", [thirds] * 2, "200.01"),
+            ("discount", "USD", [{**thirds, "discount": 50, "amount": "50.00"}] * 2, "100.00"),
+            ("yen", "JPY", [{"code": "A", "unitPrice": "100.5", "amount": 101}] * 2, 202),
+        )
+        for name, currency, lines, total in cases:
+            with self.subTest(name):
+                # Three at once take another way than one.
+                documents = [
+                    {**BILLING, "externalId": f"{name} {number}", "currency": currency, "lines": lines, "total": total}
+                    for number in range(4)
+                ]
+                self.send_ok("billings", documents[0])
+                self.send_ok("billings", *documents[1:])
+                for document in documents:
+                    billing = self.billing(document["externalId"])
+                    self.assertEqual(billing.amount_total, float(total))
+                    self.assertEqual(sum(billing.move_id.line_ids.mapped("balance")), 0)
+                again = [self.document("billings", document["externalId"])["lines"] for document in documents]
+                self.assertEqual(len({str(lines) for lines in again}), 1)
+                self.assertEqual(self.statuses(self.send_ok("billings", *documents)), ["unchanged"] * 4)
+
+    def test_yen_and_a_half(self):
+        self.env.ref("base.JPY").active = True
+        for method in ("round_per_line", "round_globally"):
+            self.company.sudo().tax_calculation_rounding_method = method
+            for index, (line, total) in enumerate(
+                (
+                    ({"unitPrice": "2.5"}, 3),
+                    ({"unitPrice": "2.5", "amount": 3}, 3),
+                    ({"unitPrice": "2.5", "amount": "3.0"}, 3),
+                    ({"unitPrice": "2.5", "amount": "2.5"}, 3),
+                    ({"unitPrice": "100.5", "quantity": 3, "amount": 302}, 302),
+                )
+            ):
+                with self.subTest(method=method, line=line):
+                    name = f"{method} {index}"
+                    document = {**BILLING, "externalId": name, "currency": "JPY", "total": total}
+                    self.send_ok("billings", {**document, "lines": [{"code": "A", **line}]})
+                    self.assertEqual(self.billing(name).amount_total, total)
+        half = {**BILLING, "currency": "JPY", "lines": [{"code": "A", "amount": "2.5"}], "total": 3}
+        self.assertEqual(self.codes(self.send("billings", half)), {"/lines/0/amount": "too_precise"})
+
+    def test_amount_that_is_not_what_the_price_comes_to(self):
+        line = {"code": "A", "unitPrice": "100.2", "amount": 100}
+        report = self.send("billings", {**BILLING, "lines": [line], "total": None})
+        self.assertEqual(self.codes(report), {"/lines/0/amount": "total_mismatch"})
+
+    def test_large_amounts_are_not_called_too_precise(self):
+        for amount in (9999999999999, "999999999999.99"):
+            report = self.send("billings", {**BILLING, "lines": [{"code": "A", "amount": amount}], "total": amount})
+            self.assertNotIn("too_precise", self.codes(report).values())
+        self.assertEqual(self.statuses(report), ["created"])
+        self.assertEqual(self.billing().amount_total, 999999999999.99)
 
     def test_locked_period_is_told(self):
         self.company.sudo().sale_lock_date = "2025-12-31"
