@@ -7,7 +7,7 @@ RUN pip3 install --no-cache-dir --break-system-packages -r /tmp/requirements.txt
 COPY docker/serve docker/healthy /usr/local/bin/
 COPY school_erp_sync /mnt/extra-addons/school_erp_sync
 USER odoo
-EXPOSE 8069
+EXPOSE 8069 8072
 HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=6 CMD ["healthy"]
 ENTRYPOINT ["serve"]
 
