@@ -1,17 +1,10 @@
-from collections.abc import Iterable
-
-import psycopg2.errors
-
 from odoo import api, fields, models
-from odoo.tools import SQL
 
 from ..contract.application import APPLICATION_WORDS, ApplicationDocument, application_id_of, student_id_of
 from ..contract.words import meanings
 from ..sync.engine import find_bindings
 from ..sync.item import Item
 from ..sync.parts import Code, Part, Reference, Word
-
-MOST_ATTEMPTS = 5
 
 
 class StudentOfApplication(Reference):
@@ -81,18 +74,22 @@ class SchoolApplication(models.Model):
         return super()._sync_create(source, items)
 
     @api.model
+    def _sync_claims(self, item: Item):
+        yield from super()._sync_claims(item)
+        if not item.res_id and "studentExternalId" not in item.decision.document:
+            # Another transaction may be making the student, and neither would see the other's record.
+            yield "students", student_id_of(item.external_id)
+
+    @api.model
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:
-        items = super()._sync_applied(source, items)
         alone = {
             student_id_of(item.external_id): item.res_id
             for item in items
             if "studentExternalId" not in item.decision.document
         }
         students = find_bindings(source, "students", [(name, None) for name in alone]) if alone else {}
-        found = {name: binding.res_id for name, binding in students.items() if binding.res_id}
-        self._link_students({alone[name]: res_id for name, res_id in found.items()})
-        self._look_again_after_commit(source, alone.keys() - found.keys())
-        return items
+        self._link_students({alone[name]: student.res_id for name, student in students.items() if student.res_id})
+        return super()._sync_applied(source, items)
 
     @api.model
     def _sync_students_arrived(self, source, students: dict[str, int]) -> None:
@@ -100,25 +97,17 @@ class SchoolApplication(models.Model):
 
         :param students: record id by externalId
         """
-        found = self._link_to(source, students)
-        self._look_again_after_commit(source, {name for name in students if application_id_of(name)} - found)
-
-    @api.model
-    def _link_to(self, source, students: dict[str, int]) -> set[str]:
-        """Link the applications that there are of ``students``; the externalIds of the students that have one."""
         came_from = {application_id: name for name in students if (application_id := application_id_of(name))}
         if not came_from:
-            return set()
+            return
         bindings = find_bindings(source, self._sync_entity, [(application_id, None) for application_id in came_from])
-        found = {came_from[application_id]: binding for application_id, binding in bindings.items() if binding.res_id}
         self._link_students(
             {
-                binding.res_id: students[name]
-                for name, binding in found.items()
-                if "studentExternalId" not in (binding.document or {})
+                binding.res_id: students[came_from[application_id]]
+                for application_id, binding in bindings.items()
+                if binding.res_id and "studentExternalId" not in (binding.document or {})
             }
         )
-        return found.keys()
 
     @api.model
     def _link_students(self, student_ids: dict[int, int]) -> None:
@@ -131,51 +120,3 @@ class SchoolApplication(models.Model):
             if not application.student_id and student_ids[application.id] in existing:
                 application.student_id = student_ids[application.id]
 
-    @api.model
-    def _look_again_after_commit(self, source, students: Iterable[str]) -> None:
-        """Look for the other half once more when this transaction is seen by others.
-
-        Of an application and a student that arrive at the same moment, neither sees the other; whichever is committed
-        last sees both.
-
-        :param students: the externalIds of the students in question
-        """
-        names = sorted(students)
-        if not names:
-            return
-
-        def look_again() -> None:
-            for _attempt in range(MOST_ATTEMPTS):
-                try:
-                    with self.env.registry.cursor() as cr:
-                        fresh = source.with_env(source.env(cr=cr))
-                        return self.with_env(fresh.env)._link_committed(fresh, names)
-                except psycopg2.errors.SerializationFailure:
-                    # The other half looks again too, and was first to link some of them.
-                    continue
-
-        self.env.cr.postcommit.add(look_again)
-
-    @api.model
-    def _link_committed(self, source, names: list[str]) -> None:
-        """Link the students ``names`` and their applications, of those whose both halves are there."""
-        # Locked first and without a word in the log, so that two who do the same do not collide while they write.
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT a.id
-                  FROM school_application a
-                  JOIN school_sync_binding b ON b.res_id = a.id
-                 WHERE b.source_id = %s AND b.entity = %s AND b.external_id = ANY(%s) AND a.student_id IS NULL
-                 ORDER BY a.id
-                   FOR NO KEY UPDATE OF a
-                """,
-                source.id,
-                self._sync_entity,
-                [application_id_of(name) for name in names],
-            ),
-            log_exceptions=False,
-        )
-        if self.env.cr.fetchall():
-            students = find_bindings(source, "students", [(name, None) for name in names])
-            self._link_to(source, {name: binding.res_id for name, binding in students.items() if binding.res_id})

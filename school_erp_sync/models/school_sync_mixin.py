@@ -81,6 +81,14 @@ class SchoolSyncMixin(models.AbstractModel):
                 yield Reference(part.entity, external_id, "/" + path.replace(".", "/"))
 
     @api.model
+    def _sync_claims(self, item: Item) -> Iterable[tuple[str, str]]:
+        """Return the (entity, externalId) of records that ``item`` is tied to without naming them.
+
+        They are claimed with it: a transaction that creates one of them at the same moment runs again, and sees it.
+        """
+        return ()
+
+    @api.model
     def _sync_match(self, source, items: list[Item]) -> None:
         """Find what is there already of the records that ``items`` are to make: ``values`` that point to it."""
 

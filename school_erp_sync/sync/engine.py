@@ -612,15 +612,19 @@ def _claim(source, model, items: list[Item], postponed: Sequence[Item] = ()) -> 
     on one of them at this moment, and cannot see that somebody waits, is made to look again. A row that was merely
     locked by somebody else is no reason for PostgreSQL to end a transaction.
 
+    What a model says an item is tied to (``_sync_claims``) is claimed in the same way.
+
     :raises ClaimLost: the other one was first
     """
     claims = {(model._sync_entity, item.external_id): model._name for item in (*items, *postponed)}
+    further = [claim for item in items for claim in model._sync_claims(item)]
     for item in postponed:
-        for reference in item.missing:
-            claims.setdefault((reference.entity, reference.external_id), source._sync_model(reference.entity)._name)
+        further += [(reference.entity, reference.external_id) for reference in item.missing]
     if not claims:
         return
-    rank = {entity: place for place, entity in enumerate(source._sync_order())} if postponed else {}
+    for claim in further:
+        claims.setdefault(claim, source._sync_model(claim[0])._name)
+    rank = {entity: place for place, entity in enumerate(source._sync_order())} if further else {}
     ordered = sorted(claims, key=lambda claim: (rank.get(claim[0], 0), claim[1]))
     try:
         inserted = _insert_claims(source, [(*claim, claims[claim]) for claim in ordered])
