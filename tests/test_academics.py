@@ -204,26 +204,44 @@ def test_bad_enrollment(api, pupil, nothing_written, fields, errors):
     assert pointers(body) == errors
 
 
-def test_overlap_names_the_other_enrollment(api, pupil):
+def test_overlap_is_a_warning_that_names_the_other_enrollment(api, pupil):
     held = enrollment(pupil)
     ok(api.post("enrollments", held), 201)
-    body = problem(api.post("enrollments", enrollment(pupil, startDate="2026-03-31", endDate=None)), 422)
+    answer = ok(api.post("enrollments", enrollment(pupil, startDate="2026-03-31", endDate=None)), 201)
 
-    assert pointers(body) == {"/startDate": "overlap"}
-    assert held["externalId"] in body["detail"] and "2025-06-01 to 2026-04-01" in body["detail"]
-    ok(api.post("enrollments", enrollment(pupil, startDate="2026-04-01", endDate=None)), 201)
-    ok(api.post("enrollments", enrollment(pupil, course="MATH")), 201)
-    ok(api.post("enrollments", enrollment(pupil, school="200")), 201)
+    assert f"{held['externalId']}, 2025-06-01 to 2026-04-01" in answer["warnings"][0]
+    for fields in ({"startDate": "2027-04-01", "status": "pre-registered"}, {"course": "MATH"}, {"school": "200"}):
+        assert "warnings" not in ok(api.post("enrollments", enrollment(pupil, **{"endDate": None, **fields})), 201)
 
 
-def test_overlap_in_a_batch_leaves_the_neighbours(api, pupil):
-    one, two = enrollment(pupil), enrollment(pupil, startDate="2026-01-01")
-    three = enrollment(pupil, startDate="2026-04-01", endDate=None, status="pre-registered")
-    body = ok(api.post("enrollments", [one, two, three]), 207)
+def test_overlap_stands_in_the_line_of_the_log(api, admin, pupil):
+    ok(api.post("enrollments", enrollment(pupil)), 201)
+    response = api.post("enrollments", enrollment(pupil))
+    ok(response, 201)
 
-    assert [item["status"] for item in body["items"]] == ["failed", "failed", "created"]
-    assert two["externalId"] in body["items"][0]["errors"][0]["detail"]
-    assert pointers(body["items"][1]) == {"/1/startDate": "overlap"}
+    (line,) = admin.lines_of(response)
+    assert "overlaps" in line["message"]
+
+
+@pytest.mark.parametrize("drop_first", [False, True])
+def test_section_change_goes_through_in_either_order(api, pupil, drop_first):
+    old = enrollment(pupil, endDate=None)
+    ok(api.post("enrollments", old), 201)
+    added = enrollment(pupil, startDate="2025-09-01", endDate=None, sectionId="C")
+    steps = [added, {**old, "endDate": "2025-09-01", "status": "transferred"}]
+    answers = [api.post("enrollments", step) for step in (reversed(steps) if drop_first else steps)]
+
+    assert {answer.status_code for answer in answers} == {200, 201}
+    assert api.read("enrollments", old["externalId"])["endDate"] == "2025-09-01"
+    assert api.read("enrollments", added["externalId"])["sectionId"] == "C"
+
+
+def test_two_sections_of_one_course_at_once(api, pupil):
+    batch = [enrollment(pupil, course="CHEM", sectionId=section) for section in ("CHEM-1", "CHEM-LAB")]
+    body = ok(api.post("enrollments", batch))
+
+    assert [item["status"] for item in body["items"]] == ["created", "created"]
+    assert not any(item.get("warnings") for item in body["items"])
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -236,10 +254,11 @@ def test_transfer_in_one_batch_in_any_order(api, pupil, turned):
     assert sorted(item["status"] for item in body["items"]) == ["created", "updated"]
 
 
-def test_overlapping_enrollments_that_arrive_at_once_are_not_both_taken(api, pupil):
+def test_overlapping_enrollments_that_arrive_at_once_are_all_taken(api, pupil):
     responses = at_once(*[lambda: api.post("enrollments", enrollment(pupil))] * 8)
+    bodies = [ok(response, 201) for response in responses]
 
-    assert sorted(response.status_code for response in responses) == [201] + [422] * 7
+    assert sorted(bool(body.get("warnings")) for body in bodies) == [False] + [True] * 7
 
 
 def test_batches_that_make_the_same_grade_at_once_make_one(api, tables):
@@ -258,17 +277,17 @@ def test_batches_that_make_the_same_grade_at_once_make_one(api, tables):
     assert tables.one("SELECT count(*) FROM school_section WHERE code = %s", section) == 1
 
 
-def test_archived_enrollment_makes_room(api, pupil):
+def test_archived_enrollment_overlaps_with_nothing(api, pupil):
     old = enrollment(pupil)
     ok(api.post("enrollments", old), 201)
     ok(api.delete("enrollments", old["externalId"]))
     assert ok(api.get("enrollments", old["externalId"]))["active"] is False
-    ok(api.post("enrollments", enrollment(pupil)), 201)
+    assert "warnings" not in ok(api.post("enrollments", enrollment(pupil)), 201)
 
-    assert pointers(problem(api.post("enrollments", old), 422)) == {"/startDate": "overlap"}
+    assert "overlaps" in ok(api.post("enrollments", old))["warnings"][0]
 
 
-def test_enrollment_made_in_odoo_is_in_the_way_too(api, admin, pupil):
+def test_overlap_with_an_enrollment_made_in_odoo(api, admin, pupil):
     held = enrollment(pupil)
     made = ok(api.post("enrollments", held), 201)
     row = admin.read_one("school.enrollment", made["id"], "student_id", "academic_year_id")
@@ -278,9 +297,33 @@ def test_enrollment_made_in_odoo_is_in_the_way_too(api, admin, pupil):
         academic_year_id=row["academic_year_id"][0],
         date_start="2026-04-01",
     )
-    body = problem(api.post("enrollments", {**held, "endDate": None}), 422)
+    answer = ok(api.post("enrollments", {**held, "endDate": None}))
 
-    assert "made in Odoo" in body["detail"]
+    assert "made in Odoo" in answer["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("entity", "document"),
+    [
+        ("enrollments", enrollment),
+        ("roster-assignments", lambda pupil: roster(pupil)),
+        ("applications", lambda pupil: application(studentExternalId=pupil)),
+        (
+            "fee-schedules",
+            lambda pupil: {
+                "externalId": unique("FEE"),
+                "studentExternalId": pupil,
+                "heads": [{"code": "SCHOOL_FEE", "amount": 100}],
+                "total": 100,
+            },
+        ),
+    ],
+)
+def test_documents_for_a_leaver_are_applied_with_a_warning(api, pupil, entity, document):
+    ok(api.delete("students", pupil))
+    answer = ok(api.post(entity, document(pupil)), 201)
+
+    assert any(pupil in warning and "archived" in warning for warning in answer["warnings"])
 
 
 def test_thousand_enrollments(api):
@@ -329,6 +372,37 @@ def test_roster_assignment_waits_for_its_enrollment(api, admin, pupil):
     assert admin.read_one("school.roster.assignment", asked["id"], "state")["state"] == "assigned"
     assert api.read("enrollments", document["externalId"])["sectionId"] == "A"
     assert ok(api.post("enrollments", document))["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("roster_first", [False, True])
+@pytest.mark.parametrize("status", ["historical", "graduated", "transferred", "withdrawn"])
+def test_last_year_is_loaded_in_any_order(api, pupil, status, roster_first):
+    document = enrollment(pupil, status=status, startDate="2024-06-01", endDate="2025-04-01")
+    steps = [("enrollments", document), ("roster-assignments", roster(pupil, start="2024-06-01"))]
+    for entity, sent in reversed(steps) if roster_first else steps:
+        ok(api.post(entity, sent), 201)
+
+    assert api.read("enrollments", document["externalId"])["sectionId"] == "A"
+
+
+def test_what_one_document_changed_another_does_not_undo(api, pupil):
+    document = enrollment(pupil, gradeLevel="G5")
+    place = roster(pupil, externalId=unique("R"), classId="G5")
+
+    def send(**fields):
+        return ok(api.post("enrollments", {**document, **fields}))["status"]
+
+    def grade():
+        return api.read("enrollments", document["externalId"])["gradeLevel"]
+
+    ok(api.post("enrollments", document), 201)
+    ok(api.post("roster-assignments", place), 201)
+    assert send(gradeLevel="G6") == "updated"
+    ok(api.post("roster-assignments", {**place, "rollNo": "99"}))
+    assert (grade(), send(gradeLevel="G6")) == ("G6", "unchanged")
+    ok(api.post("roster-assignments", {**place, "rollNo": "99", "classId": "G7"}))
+    assert grade() == "G7"
+    assert (send(gradeLevel="G6"), grade(), send(gradeLevel="G6")) == ("updated", "G6", "unchanged")
 
 
 def test_roster_assignments_and_enrollments_that_arrive_at_once_find_each_other(api, tables):

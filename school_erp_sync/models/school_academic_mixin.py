@@ -1,4 +1,6 @@
-from odoo import fields, models
+from odoo import api, fields, models
+
+from ..sync.item import Item
 
 
 class SchoolAcademicMixin(models.AbstractModel):
@@ -13,3 +15,9 @@ class SchoolAcademicMixin(models.AbstractModel):
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
     )
     active = fields.Boolean(default=True)
+
+    @api.model
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
+        self._sync_warn_archived(source, items, "student_id")
+        return items

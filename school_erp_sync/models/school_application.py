@@ -119,4 +119,3 @@ class SchoolApplication(models.Model):
         for application in self.browse(student_ids).exists():
             if not application.student_id and student_ids[application.id] in existing:
                 application.student_id = student_ids[application.id]
-

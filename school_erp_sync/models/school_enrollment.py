@@ -1,29 +1,24 @@
+from collections import defaultdict
 from datetime import date
-from typing import Any
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
-from odoo.tools import SQL, format_date
+from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..contract.enrollment import ENROLLMENT_WORDS, EnrollmentDocument
 from ..contract.words import meanings
 from ..sync.item import Item, open_items
-from ..sync.merge import value_at
 from ..sync.parts import Code, Part, Reference, Word
-from ..sync.periods import Period, overlapping
 
-# Nothing that comes over the wire can be this object, so only the code below can put the check off.
-_LATER = object()
-_PERIOD_FIELDS = ("student_id", "school", "course_id", "date_start", "date_end", "state", "active")
+_PERIOD_FIELDS = ("student_id", "school", "course_id", "section_id", "date_start", "date_end", "state", "active")
 
 
 class Placed(Code):
     """A part that a roster assignment, which is the source's own word as well, may have put on the enrollment."""
 
     def untouched(self, record, base, ours, theirs):
-        given = record.roster_assignment_ids.filtered(lambda one: one.active and one.state == "assigned")[self.field]
         held = record[self.field]
-        return bool(held and held in given) or super().untouched(record, base, ours, theirs)
+        return bool(held and held == record[f"given_{self.field}"]) or super().untouched(record, base, ours, theirs)
 
 
 class SchoolEnrollment(models.Model):
@@ -85,6 +80,8 @@ class SchoolEnrollment(models.Model):
         index=True,
     )
     roll_number = fields.Char(index="btree_not_null")
+    overlap_ids = fields.Many2many("school.enrollment", string="Overlapping Enrollments", compute="_compute_overlap")
+    is_overlapping = fields.Boolean("Overlapping", compute="_compute_overlap", search="_search_is_overlapping")
 
     _period_check = models.Constraint(
         "CHECK (date_end > date_start)",
@@ -98,51 +95,56 @@ class SchoolEnrollment(models.Model):
             parts = (enrollment.student_id.name, enrollment.academic_year_id.name, place, enrollment.course_id.name)
             enrollment.display_name = ", ".join(filter(None, parts))
 
-    @api.constrains(*_PERIOD_FIELDS)
-    def _check_overlap(self):
-        if self._is_checked_later():
-            return
-        active = self.filtered(lambda enrollment: enrollment.active and enrollment.state == "active")
-        if not active:
-            return
-        active.student_id._claim()
+    @api.depends(*(f"student_id.enrollment_ids.{name}" for name in _PERIOD_FIELDS))
+    def _compute_overlap(self):
+        overlaps = self._origin._find_overlaps()
+        for enrollment in self:
+            enrollment.overlap_ids = self.browse(overlaps[enrollment._origin.id])
+            enrollment.is_overlapping = bool(enrollment.overlap_ids)
+
+    @api.model
+    def _search_is_overlapping(self, operator, value):
+        if operator != "in":
+            return NotImplemented
         self.flush_model(_PERIOD_FIELDS)
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT e.id, other.id
-                  FROM school_enrollment e
-                  JOIN school_enrollment other
-                    ON other.student_id = e.student_id AND other.id != e.id
-                   AND lower(coalesce(other.school, '')) = lower(coalesce(e.school, ''))
-                   AND other.course_id IS NOT DISTINCT FROM e.course_id
-                   AND daterange(other.date_start, other.date_end) && daterange(e.date_start, e.date_end)
-                 WHERE e.id = ANY(%s) AND other.active AND other.state = 'active'
-                 ORDER BY e.id, other.id
-                 LIMIT 1
-                """,
-                active.ids,
-            )
+        return Domain("id", "in", SQL("(SELECT id FROM (%s) overlap)", self._overlaps_sql(SQL("TRUE"))))
+
+    def _find_overlaps(self) -> defaultdict[int, list[int]]:
+        """Find the active enrollments of the same student that share a day with these.
+
+        Two enrollments in the same school overlap; two in the same course only if they are in the same section, since a
+        lecture and its lab are two sections at once.
+
+        :return: the ids of the others, by the id of the enrollment
+        """
+        overlaps = defaultdict(list)
+        if self:
+            self.flush_model(_PERIOD_FIELDS)
+            for enrollment_id, other_id in self.env.execute_query(self._overlaps_sql(SQL("e.id = ANY(%s)", self.ids))):
+                overlaps[enrollment_id].append(other_id)
+        return overlaps
+
+    @api.model
+    def _overlaps_sql(self, condition: SQL) -> SQL:
+        return SQL(
+            """
+            SELECT e.id, other.id AS other_id
+              FROM school_enrollment e
+              JOIN school_enrollment other
+                ON other.student_id = e.student_id AND other.id != e.id
+               AND lower(coalesce(other.school, '')) = lower(coalesce(e.school, ''))
+               AND other.course_id IS NOT DISTINCT FROM e.course_id
+               AND (e.course_id IS NULL OR other.section_id IS NOT DISTINCT FROM e.section_id)
+               AND daterange(other.date_start, other.date_end) && daterange(e.date_start, e.date_end)
+             WHERE e.active AND e.state = 'active' AND other.active AND other.state = 'active' AND %s
+             ORDER BY e.id, other.date_start, other.id
+            """,
+            condition,
         )
-        if rows:
-            enrollment, other = self.browse(rows[0])
-            raise ValidationError(
-                self.env._(
-                    "%(enrollment)s (%(period)s) overlaps with another active enrollment: "
-                    "%(other)s (%(other_period)s). End one of them first.",
-                    enrollment=enrollment.display_name,
-                    period=enrollment._format_period(),
-                    other=other.display_name,
-                    other_period=other._format_period(),
-                )
-            )
 
-    def _is_checked_later(self) -> bool:
-        return self.env.context.get("school_enrollment_check") is _LATER
-
-    def _format_period(self) -> str:
-        start, end = (format_date(self.env, day) if day else "…" for day in (self.date_start, self.date_end))
-        return f"{start} – {end}"
+    def _covers(self, day: date) -> bool:
+        """Whether ``day`` is one of this enrollment's."""
+        return self.date_start <= day and (not self.date_end or day < self.date_end)
 
     # ------------------------------------------------------------------
     # From documents to records
@@ -151,123 +153,45 @@ class SchoolEnrollment(models.Model):
     @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_values(source, items)
-        self._sync_check_overlap(source, open_items(items))
-        return items
-
-    @api.model
-    def _sync_create(self, source, items: list[Item]):
-        return super(SchoolEnrollment, self._checking_later())._sync_create(source, items)
-
-    @api.model
-    def _sync_write(self, source, items: list[Item]) -> list[Item]:
-        super(SchoolEnrollment, self._checking_later())._sync_write(source, items)
+        records = {record.id: record for record in self.browse([item.res_id for item in items if item.res_id])}
+        for item in open_items(items):
+            record = records.get(item.res_id, self.browse())
+            start, end = (
+                fields.Date.to_date(item.values.get(name, record[name])) for name in ("date_start", "date_end")
+            )
+            if end and end <= start:
+                item.fail(
+                    "/endDate",
+                    "end_before_start",
+                    self.env._(
+                        "endDate %(end)s is not after startDate %(start)s: it is the day after the last attendance",
+                        end=end.isoformat(),
+                        start=start.isoformat(),
+                    ),
+                )
         return items
 
     @api.model
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_applied(source, items)
-        self.browse([item.res_id for item in items])._check_overlap()
-        return items
-
-    @api.model
-    def _checking_later(self):
-        """This model, not looking at one record before the others of the batch are stored.
-
-        In one batch an enrollment may end for another to begin, in any order.
-        """
-        return self.with_context(school_enrollment_check=_LATER)
-
-    @api.model
-    def _sync_check_overlap(self, source, items: list[Item]) -> None:
-        """Refuse the documents that would leave a student with two active enrollments at once, naming the other.
-
-        Of two documents in one batch it cannot be known which is the right one, so neither is taken.
-        """
-        planned = []
-        records = {record.id: record for record in self.browse([item.res_id for item in items if item.res_id])}
+        overlaps = self.browse([item.res_id for item in items])._find_overlaps()
+        if not overlaps:
+            return items
+        others = {other.id: other for other in self.browse({first for first, *_rest in overlaps.values()})}
+        external_ids = source._external_ids(self._sync_entity, list(others))
+        # What is new in this batch has no binding yet.
+        external_ids.update((item.res_id, item.external_id) for item in items)
+        made_elsewhere = self.env._("one made in Odoo or sent by another source")
         for item in items:
-            period = self._sync_planned_period(item, records.get(item.res_id, self.browse()))
-            if period.end and period.end <= period.start:
-                item.fail(
-                    "/endDate",
-                    "end_before_start",
-                    f"endDate {period.end} is not after startDate {period.start}: "
-                    "it is the day after the last attendance",
+            if item.res_id in overlaps:
+                other = others[overlaps[item.res_id][0]]
+                item.warn(
+                    self.env._(
+                        "This enrollment overlaps with another active enrollment of the student: %(other)s, "
+                        "%(start)s to %(end)s. If this is a mistake, end one of them.",
+                        other=external_ids.get(other.id, made_elsewhere),
+                        start=other.date_start.isoformat(),
+                        end=other.date_end.isoformat() if other.date_end else self.env._("open"),
+                    )
                 )
-            elif period.owner:
-                planned.append((item, period))
-        if not planned:
-            return
-        for position, other in overlapping(period for _item, period in planned).items():
-            self._sync_refuse_overlap(planned[position][0], planned[other][0].external_id, planned[other][1])
-        stored = self._sync_stored_overlaps(planned, list(records))
-        external_ids = source._external_ids(self._sync_entity, [other_id for other_id, _period in stored.values()])
-        for position, (other_id, period) in stored.items():
-            self._sync_refuse_overlap(planned[position][0], external_ids.get(other_id), period)
-
-    @api.model
-    def _sync_planned_period(self, item: Item, record) -> Period:
-        """The period of ``item`` once it is applied, owned by student, school and course; by None if it is inactive."""
-
-        def planned(name: str) -> Any:
-            return item.values[name] if name in item.values else record[name]
-
-        course = record.course_id.code_key or ""
-        if "course" in item.paths:
-            course = self.env["school.course"]._code_key(value_at(item.decision.document, "course") or "")
-        student = planned("student_id")
-        owner = (getattr(student, "id", student), (planned("school") or "").casefold(), course)
-        active = planned("state") == "active" and (not record or record.active or item.binding.deleted)
-        start, end = fields.Date.to_date(planned("date_start")), fields.Date.to_date(planned("date_end"))
-        return Period(owner if active else None, start, end or None)
-
-    @api.model
-    def _sync_stored_overlaps(
-        self, planned: list[tuple[Item, Period]], own_ids: list[int]
-    ) -> dict[int, tuple[int, Period]]:
-        """The stored enrollments in the way of ``planned``, but for those of the batch, which are about to change.
-
-        :return: the id and period of one of them, by position in ``planned``
-        """
-        self.flush_model(_PERIOD_FIELDS)
-        self.env["school.course"].flush_model(["code_key"])
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT DISTINCT ON (asked.position) asked.position, e.id, e.date_start, e.date_end
-                  FROM unnest(%(positions)s::int[], %(students)s::int[], %(schools)s::text[], %(courses)s::text[],
-                              %(starts)s::date[], %(ends)s::date[])
-                       AS asked(position, student_id, school, course, date_start, date_end)
-                  JOIN school_enrollment e
-                    ON e.student_id = asked.student_id AND e.active AND e.state = 'active'
-                   AND lower(coalesce(e.school, '')) = lower(asked.school)
-                   AND daterange(e.date_start, e.date_end) && daterange(asked.date_start, asked.date_end)
-             LEFT JOIN school_course c ON c.id = e.course_id
-                 WHERE coalesce(c.code_key, '') = asked.course AND e.id != ALL(%(own_ids)s)
-                 ORDER BY asked.position, e.date_start
-                """,
-                positions=list(range(len(planned))),
-                students=[period.owner[0] for _item, period in planned],
-                schools=[period.owner[1] for _item, period in planned],
-                courses=[period.owner[2] for _item, period in planned],
-                starts=[period.start for _item, period in planned],
-                ends=[period.end for _item, period in planned],
-                own_ids=own_ids,
-            )
-        )
-        return {position: (other_id, Period(None, start, end)) for position, other_id, start, end in rows}
-
-    @api.model
-    def _sync_refuse_overlap(self, item: Item, other: str | None, period: Period) -> None:
-        name = repr(other) if other else "one that was made in Odoo or sent by another source"
-        until = period.end.isoformat() if period.end else "open"
-        item.fail(
-            "/startDate",
-            "overlap",
-            f"overlaps with another active enrollment of this student: {name}, {period.start} to {until}; "
-            "end one of them, or send both as they are to be in one request",
-        )
-
-    def _covers(self, day: date) -> bool:
-        """Whether ``day`` is one of this enrollment's."""
-        return Period(self.id, self.date_start, self.date_end or None).covers(day)
+        return items

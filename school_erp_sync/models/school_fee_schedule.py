@@ -188,6 +188,12 @@ class SchoolFeeSchedule(models.Model):
         }
 
     @api.model
+    def _sync_applied(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_applied(source, items)
+        self._sync_warn_archived(source, items, "student_id")
+        return items
+
+    @api.model
     def _sync_money_values(self, item: Item, schedule, currency) -> None:
         """What is not in the item's ``paths`` stays as ``schedule`` has it, which may be somebody's work in Odoo."""
         document = item.decision.document

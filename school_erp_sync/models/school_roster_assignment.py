@@ -1,14 +1,25 @@
+from collections import defaultdict
+from datetime import datetime, timezone
+from typing import Any
+
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..contract.roster_assignment import ROSTER_EVENTS, RosterAssignmentDocument
 from ..contract.words import meanings
-from ..sync.item import Item
+from ..sync.item import Item, Status
 from ..sync.parts import Code, Part, Reference, Word
 from .notification import notify
 
 _REQUESTED, _COMPLETED = ROSTER_EVENTS
-_MATCHED_FIELDS = frozenset({"student_id", "course_id", "date_start", "date_end", "state", "active"})
+# What decides which enrollment an assignment is about: of the enrollment, and of the assignment.
+_ENROLLMENT_KEYS = frozenset({"student_id", "course_id", "school", "date_start", "date_end", "state", "active"})
+_ASSIGNMENT_KEYS = frozenset({"student_id", "event", "date_start", "active"})
+# What an assignment puts on its enrollment, and the paths at which a document of the enrollment says it.
+_PLACE_PATHS = {"grade_id": ("gradeLevel", "classId"), "section_id": ("sectionId",), "roll_number": ()}
+# Under this context key, matching is put off until all records of a batch are stored.
+MATCH_LATER = "school_match_later"
 
 
 class SchoolRosterAssignment(models.Model):
@@ -39,6 +50,7 @@ class SchoolRosterAssignment(models.Model):
     section_id = fields.Many2one("school.section", index="btree_not_null", ondelete="restrict", check_company=True)
     roll_number = fields.Char()
     date_start = fields.Date("From", required=True)
+    source_updated_at = fields.Datetime("Changed at Source", readonly=True, copy=False)
     event = fields.Selection([(_REQUESTED, "Requested"), (_COMPLETED, "Completed")], required=True, default=_COMPLETED)
     enrollment_id = fields.Many2one(
         "school.enrollment", readonly=True, index="btree_not_null", ondelete="set null", check_company=True, copy=False
@@ -72,15 +84,30 @@ class SchoolRosterAssignment(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         assignments = super().create(vals_list)
-        assignments._assign()
+        assignments._match()
         return assignments
 
+    def write(self, vals):
+        result = super().write(vals)
+        if (_ASSIGNMENT_KEYS | _PLACE_PATHS.keys()) & vals.keys():
+            self._match()
+        return result
+
+    def unlink(self):
+        students = self._get_students()
+        result = super().unlink()
+        students._match_assignments()
+        return result
+
     def action_assign(self):
-        """Look for the enrollments of these assignments, and put class, section and roll number on them.
+        """Find the enrollments of these assignments, and put class, section and roll number on them again.
 
         :return: what to tell the user
         """
-        self._assign()
+        self._match()
+        for enrollment in self.enrollment_id:
+            given = enrollment._convert_to_write({name: enrollment[f"given_{name}"] for name in _PLACE_PATHS})
+            enrollment.write({name: value for name, value in given.items() if value})
         waiting = len(self.filtered(lambda assignment: assignment.state != "assigned"))
         message = (
             self.env._("%s still waiting.", waiting)
@@ -93,41 +120,32 @@ class SchoolRosterAssignment(models.Model):
     # Putting assignments on enrollments
     # ------------------------------------------------------------------
 
-    def _assign(self):
-        """Put what these assignments say on the enrollments they belong to; one that has none yet waits.
+    def _get_students(self):
+        """Return the students whose enrollments a change of these assignments may concern, before and after it."""
+        return self.student_id | self.enrollment_id.student_id
 
-        Of several in one enrollment, the one that starts last counts.
+    def _match(self) -> None:
+        if not self.env.context.get(MATCH_LATER):
+            self._get_students()._match_assignments()
 
-        :return: the assignments that count
-        """
-        completed = self.filtered(lambda assignment: assignment.event == _COMPLETED and assignment.active)
-        if not completed:
-            return completed
-        completed.student_id._claim()
-        homeless = completed.filtered(lambda assignment: not assignment._fits())
-        enrollment_ids = homeless._find_enrollments()
-        # All at once, what checking the companies of each would fetch one by one.
-        self.env["school.enrollment"].browse(enrollment_ids.values()).fetch(["company_id"])
-        for assignment in homeless:
-            assignment.enrollment_id = enrollment_ids.get(assignment.id, False)
-        counting = completed._filter_counting()
-        for assignment in counting:
-            values = {"grade_id": assignment.grade_id.id}
-            if assignment.section_id:
-                values["section_id"] = assignment.section_id.id
-            if assignment.roll_number:
-                values["roll_number"] = assignment.roll_number
-            assignment.enrollment_id.write(values)
-        return counting
+    def _get_place(self) -> dict[str, Any]:
+        """Return what this assignment says, as values of the fields of its enrollment."""
+        return self._convert_to_write({name: self[name] for name in _PLACE_PATHS if self[name]})
 
-    def _fits(self) -> bool:
-        enrollment = self.enrollment_id
-        return enrollment.active and enrollment.student_id == self.student_id and enrollment._covers(self.date_start)
+    def _order_key(self) -> tuple:
+        """Return the sort key of assignments of one enrollment. Where two say different things, the last one counts."""
+        return self.date_start, self.source_updated_at or datetime.min, self.id
 
     def _find_enrollments(self) -> dict[int, int]:
-        """The enrollment that each assignment is about: without course, running or to run on its day, the newest."""
-        self.flush_model(["student_id", "date_start"])
-        self.env["school.enrollment"].flush_model(_MATCHED_FIELDS)
+        """Find the enrollment of each assignment: without a course, and covering its first day.
+
+        Of several, prefer one that is not archived, not withdrawn, not ended; then the one that starts last, then the
+        one that ends last. An archived enrollment keeps the assignments that it has, and gets no new ones.
+
+        :return: the id of the enrollment, by the id of the assignment
+        """
+        self.flush_recordset([*_ASSIGNMENT_KEYS, "enrollment_id"])
+        self.env["school.enrollment"].flush_model(_ENROLLMENT_KEYS)
         rows = self.env.execute_query(
             SQL(
                 """
@@ -135,24 +153,17 @@ class SchoolRosterAssignment(models.Model):
                   FROM school_roster_assignment r
                   JOIN school_enrollment e
                     ON e.student_id = r.student_id AND e.company_id = r.company_id AND e.course_id IS NULL
-                   AND e.active AND e.state IN ('active', 'pre_registered')
+                   AND (e.active OR e.id = r.enrollment_id)
                    AND daterange(e.date_start, e.date_end) @> r.date_start
-                 WHERE r.id = ANY(%s)
-                 ORDER BY r.id, e.date_start DESC, e.id DESC
+                 WHERE r.id = ANY(%s) AND r.active AND r.event = %s
+                 ORDER BY r.id, e.active DESC, e.state = 'withdrawn', e.state NOT IN ('active', 'pre_registered'),
+                          e.date_start DESC, e.date_end DESC NULLS FIRST, lower(coalesce(e.school, '')), e.id DESC
                 """,
                 self.ids,
+                _COMPLETED,
             )
         )
         return dict(rows)
-
-    def _filter_counting(self):
-        """Those of these assignments after which none starts in the same enrollment."""
-        last = {}
-        for assignment in self.search(
-            [("enrollment_id", "in", self.enrollment_id.ids), ("event", "=", _COMPLETED)], order="date_start, id"
-        ):
-            last[assignment.enrollment_id] = assignment
-        return self.filtered(lambda assignment: last.get(assignment.enrollment_id) == assignment)
 
     # ------------------------------------------------------------------
     # From documents to records
@@ -167,51 +178,185 @@ class SchoolRosterAssignment(models.Model):
             if item.res_id in completed and item.values.get("event") == _REQUESTED:
                 # A request that comes late, or twice, does not undo what it asked for.
                 del item.values["event"]
-                item.warn("this assignment is completed already; the request changes nothing about that")
+                item.warn(self.env._("this assignment is completed already; the request changes nothing about that"))
+            if item.decision.updated_at:
+                moment = item.decision.updated_at.astimezone(timezone.utc)
+                item.values["source_updated_at"] = moment.replace(tzinfo=None, microsecond=0)
         return items
+
+    @api.model
+    def _sync_create(self, source, items: list[Item]):
+        return super(SchoolRosterAssignment, self.with_context(**{MATCH_LATER: True}))._sync_create(source, items)
+
+    @api.model
+    def _sync_write(self, source, items: list[Item]) -> list[Item]:
+        return super(SchoolRosterAssignment, self.with_context(**{MATCH_LATER: True}))._sync_write(source, items)
 
     @api.model
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_applied(source, items)
         assignments = self.browse([item.res_id for item in items])
-        counting = assignments._assign()
+        replaced = assignments._get_students()._match_assignments()
+        last = {}
+        same_day = defaultdict(int)
+        for assignment in assignments.enrollment_id.roster_assignment_ids.sorted(lambda one: one._order_key()):
+            last[assignment.enrollment_id] = assignment
+            same_day[assignment.enrollment_id, assignment.date_start] += 1
+        corrected = defaultdict(list)
         for item, assignment in zip(items, assignments, strict=True):
+            enrollment = assignment.enrollment_id
             if assignment.state == "waiting":
                 item.warn(
-                    f"no enrollment of this student covers {assignment.date_start} yet; "
-                    "the assignment waits for it, and is applied when it comes"
+                    self.env._(
+                        "no enrollment of this student covers %(day)s yet; "
+                        "the assignment waits for it, and is applied when it comes",
+                        day=assignment.date_start.isoformat(),
+                    )
                 )
-            elif assignment.state == "assigned" and assignment not in counting:
-                item.warn("a later assignment of the same enrollment counts; this one was only kept")
+            elif assignment.state == "assigned" and assignment != last[enrollment]:
+                item.warn(self.env._("a later assignment of the same enrollment counts; this one was only kept"))
+            # A new assignment adds to the enrollment. A changed one, or one that replaces another of the same day,
+            # corrects it: the enrollment may then be sent again, unchanged, to correct it back.
+            if item.status is not Status.CREATED or same_day[enrollment, assignment.date_start] > 1:
+                for name in replaced.get(enrollment, ()):
+                    if name in item.values and assignment[name] == enrollment[name]:
+                        corrected[name].append(enrollment.id)
+        self._forget_replaced(source, corrected)
         return items
+
+    @api.model
+    def _forget_replaced(self, source, replaced: dict[str, list[int]]) -> None:
+        """Forget what ``source`` last said of these fields, so that the same document is applied when it is sent again.
+
+        A document with ``updatedAt`` that is sent again is only a repetition: what it said is not forgotten.
+
+        :param replaced: the ids of the enrollments, by field
+        """
+        if not replaced:
+            return
+        # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.
+        untimed = (
+            self.env["school.sync.binding"]
+            .sudo()
+            .search(
+                Domain("source_id", "=", source.id)
+                & Domain("entity", "=", "enrollments")
+                & Domain("res_id", "in", sorted({one for ids in replaced.values() for one in ids}))
+                & Domain("source_updated_at", "=", False)
+            )
+        )
+        untimed = set(untimed.mapped("res_id"))
+        for name, enrollment_ids in replaced.items():
+            for path in _PLACE_PATHS[name]:
+                source._forget_said("enrollments", sorted(untimed.intersection(enrollment_ids)), path)
 
 
 class SchoolEnrollment(models.Model):
     _inherit = "school.enrollment"
 
     roster_assignment_ids = fields.One2many("school.roster.assignment", "enrollment_id", string="Roster Assignments")
+    # What the assignments say, and what the enrollment says without them. The last change of either counts.
+    given_grade_id = fields.Many2one("school.grade", "Class Assigned", readonly=True, copy=False)
+    given_section_id = fields.Many2one("school.section", "Section Assigned", readonly=True, copy=False)
+    given_roll_number = fields.Char("Roll Number Assigned", readonly=True, copy=False)
+    own_grade_id = fields.Many2one("school.grade", "Grade without Assignments", readonly=True, copy=False)
+    own_section_id = fields.Many2one("school.section", "Section without Assignments", readonly=True, copy=False)
+    own_roll_number = fields.Char("Roll Number without Assignments", readonly=True, copy=False)
 
     @api.model_create_multi
     def create(self, vals_list):
-        enrollments = super().create(vals_list)
-        enrollments._take_waiting_assignments()
+        enrollments = super().create([self._with_own(vals) for vals in vals_list])
+        enrollments._match()
         return enrollments
 
     def write(self, vals):
-        result = super().write(vals)
-        if _MATCHED_FIELDS & vals.keys():
-            self._take_waiting_assignments()
+        result = super().write(self._with_own(vals))
+        if _ENROLLMENT_KEYS & vals.keys():
+            self._match()
         return result
 
-    def _take_waiting_assignments(self):
-        if self._is_checked_later():
-            return
-        self.env["school.roster.assignment"].search(
-            [("student_id", "in", self.student_id.ids), ("state", "=", "waiting")]
-        )._assign()
+    def unlink(self):
+        students = self._get_students()
+        result = super().unlink()
+        students._match_assignments()
+        return result
+
+    @api.model
+    def _with_own(self, vals: dict[str, Any]) -> dict[str, Any]:
+        """Return ``vals`` with what they say of the place also stored as the enrollment's own, unless they say that."""
+        return {**{f"own_{name}": vals[name] for name in _PLACE_PATHS if name in vals}, **vals}
+
+    def _get_students(self):
+        """Return the students whose assignments a change of these enrollments may concern, before and after it."""
+        return self.student_id | self.roster_assignment_ids.student_id
+
+    def _match(self) -> None:
+        if not self.env.context.get(MATCH_LATER):
+            self._get_students()._match_assignments()
+
+    def _apply_given(self, given: dict[str, Any]) -> list[str]:
+        """Write what the assignments say where that has changed. A value that was changed since is kept.
+
+        :param given: what they say, by field
+        :return: the fields whose value was replaced
+        """
+        names = [f"{prefix}{name}" for prefix in ("", "given_", "own_") for name in _PLACE_PATHS]
+        held = self._convert_to_write({name: self[name] for name in names})
+        values = {}
+        for name in _PLACE_PATHS:
+            before, now = held[f"given_{name}"], given.get(name, False)
+            if now == before:
+                continue
+            values[f"given_{name}"] = now
+            if now or held[name] == before:
+                values[name] = now or held[f"own_{name}"]
+                values[f"own_{name}"] = held[f"own_{name}"]
+        if values:
+            self.write(values)
+        return [name for name in _PLACE_PATHS if values.get(name, held[name]) != held[name]]
+
+    @api.model
+    def _sync_make_related(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_make_related(source, items)
+        known = [item for item in items if item.res_id]
+        for item, enrollment in zip(known, self.browse([item.res_id for item in known]), strict=True):
+            own = enrollment._convert_to_write({name: enrollment[f"own_{name}"] for name in _PLACE_PATHS})
+            nothing_new = {name for name in own.keys() & item.values.keys() if item.values[name] == own[name]}
+            # Only a document that says nothing new sets again what an assignment has replaced.
+            if nothing_new != item.values.keys():
+                for name in nothing_new:
+                    del item.values[name]
+        return items
+
+    @api.model
+    def _sync_create(self, source, items: list[Item]):
+        return super(SchoolEnrollment, self.with_context(**{MATCH_LATER: True}))._sync_create(source, items)
+
+    @api.model
+    def _sync_write(self, source, items: list[Item]) -> list[Item]:
+        return super(SchoolEnrollment, self.with_context(**{MATCH_LATER: True}))._sync_write(source, items)
 
     @api.model
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_applied(source, items)
-        self.browse([item.res_id for item in items])._take_waiting_assignments()
+        self._sync_note_own(items)
+        self.browse([item.res_id for item in items])._match()
         return items
+
+    @api.model
+    def _sync_agreed(self, source, items: list[Item]) -> list[Item]:
+        items = super()._sync_agreed(source, items)
+        self._sync_note_own(items)
+        return items
+
+    @api.model
+    def _sync_note_own(self, items: list[Item]) -> None:
+        """Store as the enrollments' own what their documents say and assignments have set already."""
+        agreed = [item for item in items if item.agreed]
+        for item, enrollment in zip(agreed, self.browse([item.res_id for item in agreed]), strict=True):
+            own = {
+                f"own_{name}": enrollment[name]
+                for name, paths in _PLACE_PATHS.items()
+                if item.agreed.intersection(paths)
+            }
+            enrollment.write(enrollment._convert_to_write(own))

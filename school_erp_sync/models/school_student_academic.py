@@ -1,7 +1,12 @@
+from collections import defaultdict
+from typing import Any
+
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..sync.item import Item
+from .school_roster_assignment import MATCH_LATER
 
 
 class SchoolStudent(models.Model):
@@ -58,6 +63,39 @@ class SchoolStudent(models.Model):
         action["domain"] = [("student_id", "in", self.ids)]
         action["context"] = {"default_student_id": self.id} if len(self) == 1 else {}
         return action
+
+    def _merge_into(self, survivor):
+        # Enrollments and their assignments change the student one after the other: they belong together all the time.
+        result = super(SchoolStudent, self.with_context(**{MATCH_LATER: True}))._merge_into(survivor)
+        survivor._match_assignments()
+        return result
+
+    def _match_assignments(self) -> dict[Any, list[str]]:
+        """Match the roster assignments of these students with their enrollments, and apply what they say.
+
+        The result depends on what is stored, not on the order in which it was stored.
+
+        :return: the fields whose value was replaced, by enrollment
+        """
+        if not self:
+            return {}
+        self._claim()
+        everything = self.with_context(active_test=False)
+        assignments = everything.env["school.roster.assignment"].search([("student_id", "in", self.ids)])
+        enrollment_ids = assignments._find_enrollments()
+        # All at once, what checking the companies of each would fetch one by one.
+        everything.env["school.enrollment"].browse(enrollment_ids.values()).fetch(["company_id"])
+        for assignment in assignments:
+            if assignment.enrollment_id.id != enrollment_ids.get(assignment.id, False):
+                assignment.enrollment_id = enrollment_ids.get(assignment.id, False)
+        given = defaultdict(dict)
+        for assignment in assignments.filtered("enrollment_id").sorted(lambda one: one._order_key()):
+            given[assignment.enrollment_id.id].update(assignment._get_place())
+        enrollments = everything.env["school.enrollment"].search(
+            Domain("id", "in", list(given))
+            | Domain("student_id", "in", self.ids) & Domain("given_grade_id", "!=", False)
+        )
+        return {enrollment: enrollment._apply_given(given[enrollment.id]) for enrollment in enrollments}
 
     def _claim(self) -> None:
         """Let only one transaction at a time change where these students are enrolled.

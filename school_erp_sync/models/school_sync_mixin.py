@@ -141,6 +141,27 @@ class SchoolSyncMixin(models.AbstractModel):
         """Note what the source says anew, of records that hold it already: nothing that people see changes."""
         return items
 
+    @api.model
+    def _sync_warn_archived(self, source, items: list[Item], name: str) -> None:
+        """Warn of applied ``items`` whose record refers, in field ``name``, to an archived record.
+
+        What belongs to somebody who has left is stored, not refused.
+        """
+        records = self.browse([item.res_id for item in items])
+        archived = records[name].filtered(lambda other: not other.active)
+        if not archived:
+            return
+        external_ids = source._external_ids(archived._sync_entity, archived.ids)
+        for item, record in zip(items, records, strict=True):
+            if record[name] in archived:
+                item.warn(
+                    self.env._(
+                        "%(record)s is archived in Odoo. This document was applied; "
+                        "if the record was archived by mistake, restore it.",
+                        record=external_ids.get(record[name].id) or record[name].display_name,
+                    )
+                )
+
     # ------------------------------------------------------------------
     # From records to documents
     # ------------------------------------------------------------------

@@ -22,9 +22,9 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_models,
     test_money_dates,
     test_parking,
-    test_periods,
     test_plan,
     test_problem,
     test_source,
     test_status,
+    test_words,
 )

@@ -157,14 +157,18 @@ class TestParking(SyncCase):
         self.assertFalse(self.parked())
 
     def test_what_odoo_refuses_in_the_end_stays_and_says_why_and_spares_the_others(self):
-        clash = {**ENROLLMENT, "externalId": "ENR-2", "gradeLevel": "9"}
-        self.send("enrollments", ENROLLMENT)
-        self.send("enrollments", clash)
+        self.send_ok("students", {**STUDENT, "externalId": "S-0"})
+        for external_id in ("ENR-1", "ENR-2"):
+            known = {**ENROLLMENT, "externalId": external_id, "studentExternalId": "S-0", "endDate": "2026-04-01"}
+            self.send_ok("enrollments", known)
+            moved = {**ENROLLMENT, "externalId": external_id, "startDate": "2026-05-01"}
+            moved.pop("endDate", None)
+            self.send_ok("enrollments", moved)
         report = self.send_ok("students", STUDENT)
         self.assertEqual(self.statuses(report.healed[0]), ["failed", "failed"])
         parked = self.parked()
         self.assertEqual(parked.mapped("state"), ["failed", "failed"])
-        self.assertIn("ENR-1", parked[0].message)
+        self.assertIn("endDate 2026-04-01 is not after startDate 2026-05-01", parked[0].message)
         self.assertFalse(parked.reference_ids)
         self.log(report)
         incident = self.env["school.sync.incident"].search([("entity", "=", "enrollments"), ("state", "=", "open")])
@@ -172,11 +176,12 @@ class TestParking(SyncCase):
 
         # Somebody mends one of them and tries again.
         mended = parked.filtered(lambda one: one.external_id == "ENR-2")
-        mended.document_text = mended.document_text.replace('"active"', '"withdrawn"')
+        mended.document_text = mended.document_text.replace("2026-05-01", "2026-03-01")
         answer = mended.action_retry()
         self.assertFalse(mended.exists())
         self.assertEqual(answer["params"]["next"]["res_model"], "school.sync.parked")
-        self.assertEqual(self._record("enrollments", "ENR-2").state, "withdrawn")
+        self.assertEqual(self._record("enrollments", "ENR-2").date_start.isoformat(), "2026-03-01")
+        self._record("enrollments", "ENR-1").date_end = "2027-04-01"
         (parked - mended).action_retry()
         self.assertFalse(self.parked())
         self.assertEqual(incident.state, "resolved")

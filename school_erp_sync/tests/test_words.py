@@ -1,5 +1,3 @@
-from datetime import date, timedelta
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,46 +5,6 @@ from odoo.tests.common import BaseCase, tagged
 
 from ..contract.grade import grade_key, grade_name, grade_number
 from ..contract.words import fold, meanings
-from ..sync.periods import Period, overlapping
-
-DAY = date(2025, 6, 1)
-days = st.integers(0, 40).map(lambda n: DAY + timedelta(days=n))
-
-
-@st.composite
-def periods(draw):
-    start = draw(days)
-    length = draw(st.none() | st.integers(1, 20))
-    return Period(draw(st.sampled_from("ab")), start, length and start + timedelta(days=length))
-
-
-def share_a_day(one, other):
-    """The long way: day by day, and all that lies after the last day of the game."""
-    end = DAY + timedelta(days=100)
-    return one.owner == other.owner and any(
-        one.covers(day) and other.covers(day) for day in (DAY + timedelta(days=n) for n in range((end - DAY).days))
-    )
-
-
-@tagged("post_install", "-at_install")
-class TestPeriods(BaseCase):
-    @given(st.lists(periods(), max_size=8))
-    def test_whoever_overlaps_is_found_with_somebody_it_overlaps_with(self, given_periods):
-        found = overlapping(given_periods)
-        expected = {
-            position
-            for position, period in enumerate(given_periods)
-            if any(share_a_day(period, other) for n, other in enumerate(given_periods) if n != position)
-        }
-        self.assertEqual(found.keys(), expected)
-        for position, other in found.items():
-            self.assertNotEqual(position, other)
-            self.assertTrue(share_a_day(given_periods[position], given_periods[other]))
-
-    def test_end_is_the_first_day_that_does_not_belong(self):
-        end = DAY + timedelta(days=10)
-        self.assertFalse(overlapping([Period("a", DAY, end), Period("a", end)]))
-        self.assertTrue(overlapping([Period("a", DAY, end), Period("a", end - timedelta(days=1))]))
 
 
 @tagged("post_install", "-at_install")
