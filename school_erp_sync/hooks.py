@@ -3,13 +3,47 @@
 import psycopg2
 
 from odoo import http
+from odoo.service import server
 from odoo.service.db import list_dbs
+from odoo.tools import config
 
 from .controllers.dispatcher import SchoolSyncDispatcher
 from .controllers.problem import Problem
 
+# How many connections wait for a free worker. Linux allows 4,096 (net.core.somaxconn).
+BACKLOG = 1024
+
 
 def post_load():
+    """Patch Odoo's server, where it has no hook."""
+    _answer_without_database()
+    _let_connections_wait()
+
+
+def _let_connections_wait():
+    """Let as many connections wait for a worker as come.
+
+    Odoo has room for 8 a worker. The next one is dropped without an answer; its client tries again after 1 s, 3 s and
+    7 s, and some are reset.
+    """
+    start = server.PreforkServer.start
+
+    def listen(prefork):
+        # A socket that systemd made has the backlog that its unit says.
+        if prefork.socket and not config.http_socket_activation:
+            prefork.socket.listen(BACKLOG)
+
+    def start_and_listen(self):
+        start(self)
+        listen(self)
+
+    server.PreforkServer.start = start_and_listen
+    if isinstance(server.server, server.PreforkServer):
+        # Loaded with the database, by a server that listens already.
+        listen(server.server)
+
+
+def _answer_without_database():
     """Answer for the API when the database cannot be reached, or is lost before it is known which route is asked for.
 
     Odoo then serves a request as if there were no database at all, or as a page: with 404 or 500 in HTML, on which a
