@@ -1,6 +1,7 @@
 """Ten documents of one family end in the same state in whatever order they arrive."""
 
 import random
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
@@ -118,3 +119,33 @@ def test_all_at_once_end_in_the_same_state(admin, tables, results):
             reached.family(send, random.Random(number).sample(names, len(names)))
             tally.injected["families"] += 1
     results.add(tally)
+
+
+def test_bundles_of_shuffled_families_do_not_deadlock(admin, tables):
+    """PostgreSQL finds a deadlock after a second, in which those caught in it and all who come after them wait."""
+    api = admin.new_source().api
+    documents = [document for _number in range(100 if LONG else 8) for document in family(unique("P")).values()]
+    random.Random(8).shuffle(documents)
+    bundles = []
+    for first in range(0, len(documents), 8):
+        bundles.append(defaultdict(list))
+        for entity, document in documents[first : first + 8]:
+            bundles[-1][entity].append(document)
+    before = deadlocks(api, tables)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda bundle: api.post("sync", bundle), bundles))
+
+    assert {answer.status_code for answer in answers} == {200}, [answer.text for answer in answers]
+    assert deadlocks(api, tables) == before
+    assert ok(api.get("sync/parked"))["items"] == []
+    for entity in TABLES:
+        sent = {document["externalId"] for other, document in documents if other == entity}
+        assert set(api.listed(entity, limit=1000)) == sent
+
+
+def deadlocks(api, tables):
+    # A process of PostgreSQL counts at most once a second, with its next transaction.
+    time.sleep(1.2)
+    for _number in range(8):
+        ok(api.get("parents", limit=1))
+    return tables.one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")

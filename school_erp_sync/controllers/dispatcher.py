@@ -17,7 +17,6 @@ from odoo.exceptions import ConcurrencyError, UserError
 from odoo.http import Dispatcher, Response
 
 from ..models.school_sync_source import KEY_SCOPE
-from ..sync.engine import ClaimLost
 from .idempotency import Replay, claim, named_by
 from .problem import HEADERS, Problem, problem_of
 from .upload import Upload
@@ -28,14 +27,15 @@ MEBIBYTE = 1024 * 1024
 # How long the body of a client without a key is read, only so that the client gets to see the answer.
 STRANGER_SECONDS = 0.25
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
-# How often a request that lost a race is run again at once, before Odoo runs it again with ever longer pauses.
+# How often, and for how long, a request that lost a race is run again at once, before Odoo runs it again with pauses
+# of up to 16 s.
 MOST_RERUNS = 20
-# A race that was lost later than this, with work already done, is left to Odoo.
-CHEAP_SECONDS = 0.5
+RERUN_SECONDS = 20
 # How long those who lost wait at most, at random, so that they do not all come back at once: at first no longer than a
 # winner needs to be out of the way, and twice as long after each further loss, up to the longest.
 FIRST_PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 0.05
+_LOST_RACES = (ConcurrencyError, psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected)
 
 
 class SchoolSyncDispatcher(Dispatcher):
@@ -87,17 +87,16 @@ class SchoolSyncDispatcher(Dispatcher):
     def _run_until_won(self, endpoint):
         """Serve a request that writes; where it loses a race, at once again, on a snapshot that sees the winner's work.
 
-        Odoo would do so too, but with pauses of seconds and five times only: too long, and too few, where many send the
-        same. What is still lost after :data:`MOST_RERUNS`, or was lost late, is raised for Odoo to run again.
+        Odoo would do so too, but with pauses of up to 16 s and five times only: too long, and too few, where many send
+        the same. What is still lost after :data:`MOST_RERUNS` or :data:`RERUN_SECONDS` is raised for Odoo to run again.
         """
-        request, reruns = self.request, 0
+        request, reruns, began = self.request, 0, time.monotonic()
         while True:
-            began = time.monotonic()
             try:
                 return self._exchange(endpoint)
-            except (ConcurrencyError, psycopg2.errors.SerializationFailure) as exc:
-                is_cheap = isinstance(exc, ClaimLost) or time.monotonic() - began < CHEAP_SECONDS
-                if reruns == MOST_RERUNS or not is_cheap or request.env.cr.closed:
+            except _LOST_RACES:
+                is_late = reruns == MOST_RERUNS or time.monotonic() - began > RERUN_SECONDS
+                if is_late or request.env.cr.closed:
                     raise
             _logger.debug("request %s lost a race and is run again", self.request_id)
             # As Odoo does between its tries.

@@ -1,6 +1,7 @@
 """How a batch of documents becomes records: the five steps of the design, each for the whole batch at once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -66,8 +67,18 @@ def run(
     :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again, on a fresh
         snapshot. It is :class:`ClaimLost` where nothing was made yet.
     """
-    model, budget = _model(source, entity), budget or Budget()
-    items = _decide_isolating(source, model, lambda: _validate(model, raws), parking_allowed=parking_allowed)
+    return _run(source, entity, raws, [], atomic=atomic, parking_allowed=parking_allowed, budget=budget or Budget())
+
+
+def _run(source, entity: str, raws, validated: list[list[Item]], *, atomic=False, parking_allowed, budget) -> Report:
+    """As :func:`run`; ``validated`` holds the items of ``raws``, if these have been validated."""
+    model = _model(source, entity)
+    items = _decide_isolating(
+        source,
+        model,
+        lambda: validated.pop() if validated else _validate(model, raws),
+        parking_allowed=parking_allowed,
+    )
     report = Report(model._name, items)
     if not atomic:
         report.healed = _carry_out(source, model, items, budget)
@@ -99,8 +110,11 @@ def run_bundle(
     how = {"parking_allowed": parking_allowed, "budget": budget or Budget()}
 
     def run_all() -> dict[str, Report]:
-        reports = {entity: run(source, entity, bundle[entity], **how) for entity in entities}
+        items = {entity: _validate(_model(source, entity), bundle[entity]) for entity in entities}
+        claimed = _claim_bundle(source, items)
+        reports = {entity: _run(source, entity, bundle[entity], [items[entity]], **how) for entity in entities}
         _catch_up(reports.values(), [healed for report in reports.values() for healed in report.healed])
+        _release_unused(source, claimed)
         return reports
 
     if not atomic:
@@ -391,7 +405,7 @@ def _look_up(source, model, items: list[Item]) -> None:
     if not asking:
         return
     for item in asking:
-        item.digest = digest(item.document)
+        item.digest = item.digest or digest(item.document)
     held = _find_held(source, model, [(item.external_id, item.digest) for item in asking])
     parts = model._sync_get_parts()
     for item in asking:
@@ -626,16 +640,69 @@ def _claim(source, model, items: list[Item], postponed: Sequence[Item] = ()) -> 
         claims.setdefault(claim, source._sync_model(claim[0])._name)
     rank = {entity: place for place, entity in enumerate(source._sync_order())} if further else {}
     ordered = sorted(claims, key=lambda claim: (rank.get(claim[0], 0), claim[1]))
-    try:
+    with _losing_early():
         inserted = _insert_claims(source, [(*claim, claims[claim]) for claim in ordered])
         if known := [item.binding.id for item in postponed if item.binding]:
             _touch(source, known)
-    except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected) as exc:
-        raise ClaimLost("somebody else applies the same documents") from exc
     for item in items:
         if binding_id := inserted.get((model._sync_entity, item.external_id)):
             item.binding = Binding(binding_id)
             item.claimed = True
+
+
+def _claim_bundle(source, items: Mapping[str, list[Item]]) -> list[int]:
+    """Claim what the documents of a bundle are, what they refer to, and what waits for the same, before all else.
+
+    Each entity claims its own when its turn comes, and what is healed by it. Two bundles about the same families would
+    meet in a circle there, and one of them would be undone with most of its work done.
+
+    :return: the ids of the bindings made for it; :raises ClaimLost: somebody else was first
+    """
+    asked = {}
+    for entity, documents in items.items():
+        model = source._sync_model(entity)
+        for item in open_items(documents):
+            item.digest = digest(item.document)
+            asked[entity, item.external_id] = item.digest
+            for reference in model._sync_references(item.document):
+                asked.setdefault((reference.entity, reference.external_id), None)
+    rank = {entity: place for place, entity in enumerate(source._sync_order())}
+    ordered = sorted(parking.unsettled(source, asked), key=lambda claim: (rank[claim[0]], claim[1]))
+    if not ordered:
+        return []
+    claims = [(*claim, source._sync_model(claim[0])._name) for claim in ordered]
+    with _losing_early():
+        return list(_insert_claims(source, claims).values())
+
+
+@contextmanager
+def _losing_early():
+    try:
+        yield
+    except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected) as exc:
+        raise ClaimLost("somebody else applies the same documents") from exc
+
+
+def _release_unused(source, binding_ids: list[int]) -> None:
+    """Give back those claims of a bundle that nothing was made for, and nothing waits for."""
+    if binding_ids:
+        query(
+            source.env,
+            SQL(
+                """
+                DELETE FROM school_sync_binding b
+                 WHERE b.id = ANY(%s) AND b.res_id IS NULL AND b.version = 0
+                   AND NOT EXISTS (SELECT FROM school_sync_parked p
+                                    WHERE p.source_id = b.source_id AND p.entity = b.entity
+                                      AND p.external_id = b.external_id)
+                   AND NOT EXISTS (SELECT FROM school_sync_parked_reference r
+                                    WHERE r.source_id = b.source_id AND r.entity = b.entity
+                                      AND r.external_id = b.external_id)
+             RETURNING b.id
+                """,
+                binding_ids,
+            ),
+        )
 
 
 def _insert_claims(source, claims: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str], int]:

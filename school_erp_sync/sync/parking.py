@@ -1,7 +1,7 @@
 """Documents that wait for records they refer to: kept, found again when those arrive, forgotten when applied."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from odoo.tools import SQL
@@ -172,6 +172,51 @@ def due(source, arrived: Iterable[tuple[str, str]]) -> tuple[dict[str, list[Item
             ),
         )
     return complete, incomplete
+
+
+def unsettled(source, asked: Mapping[tuple[str, str], str | None]) -> list[tuple[str, str]]:
+    """Which of ``asked`` are not yet as asked, and what waits for them or is waited for, at whatever distance.
+
+    :param asked: for each (entity, externalId) the digest of its document, or None where any record will do
+    """
+    return query(
+        source.env,
+        SQL(
+            """
+            WITH RECURSIVE asked AS (
+                SELECT * FROM unnest(%(entities)s::varchar[], %(external_ids)s::varchar[], %(digests)s::varchar[])
+                              AS asked(entity, external_id, digest)
+            ), family(entity, external_id) AS (
+                SELECT entity, external_id FROM asked
+                 UNION
+                SELECT other.*
+                  FROM family,
+               LATERAL (SELECT p.entity, p.external_id
+                          FROM school_sync_parked_reference r
+                          JOIN school_sync_parked p ON p.id = r.parked_id AND p.state = 'waiting'
+                         WHERE r.source_id = %(source_id)s AND r.entity = family.entity
+                           AND r.external_id = family.external_id
+                         UNION ALL
+                        SELECT r.entity, r.external_id
+                          FROM school_sync_parked p
+                          JOIN school_sync_parked_reference r ON r.parked_id = p.id
+                         WHERE p.source_id = %(source_id)s AND p.entity = family.entity
+                           AND p.external_id = family.external_id AND p.state = 'waiting') AS other
+            )
+            SELECT family.entity, family.external_id
+              FROM family
+         LEFT JOIN asked USING (entity, external_id)
+             WHERE NOT EXISTS (SELECT FROM school_sync_binding b
+                                WHERE b.source_id = %(source_id)s AND b.entity = family.entity
+                                  AND b.external_id = family.external_id AND b.res_id IS NOT NULL
+                                  AND (asked.digest IS NULL OR asked.digest = b.digest AND b.deleted_at IS NULL))
+            """,
+            entities=[entity for entity, _external_id in asked],
+            external_ids=[external_id for _entity, external_id in asked],
+            digests=list(asked.values()),
+            source_id=source.id,
+        ),
+    )
 
 
 def healing_item(index: int, external_id: str, waiting: Waiting) -> Item:
