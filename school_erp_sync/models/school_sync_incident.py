@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from odoo import api, fields, models
@@ -79,7 +79,7 @@ class SchoolSyncIncident(models.Model):
 
     @api.model
     def _observe(
-        self, source, exchange: dict[str, Any], reports: Iterable[Report], is_anything_open: bool = True
+        self, source, exchange: dict[str, Any], reports: Iterable[Report], open_entities: Collection[str] | None = None
     ) -> None:
         """Learn from an exchange what fails and what no longer does. Called for every exchange that is logged.
 
@@ -88,7 +88,8 @@ class SchoolSyncIncident(models.Model):
 
         :param exchange: as :meth:`school.sync.log._record` takes it
         :param reports: what became of the documents; none where the request failed as a whole
-        :param is_anything_open: whether there is a problem of the source that what went through may resolve
+        :param open_entities: those of which a problem of the source is open, which what went through may resolve; None
+            where that is not known
         """
         # sudo: what goes wrong is noted for people other than the API user, who must neither read nor shape it.
         incidents = self.sudo()
@@ -107,7 +108,7 @@ class SchoolSyncIncident(models.Model):
                     failed.pop(external_id, None)
             if not failed:
                 passed.add(WHOLE_REQUEST)
-            if failed or is_anything_open:
+            if failed or open_entities is None or entity in open_entities:
                 incidents._settle(source, entity, failed, passed)
         status = exchange["http_status"]
         if not reports and exchange["entity"] and status >= 400 and status not in _PASSING:
@@ -122,14 +123,15 @@ class SchoolSyncIncident(models.Model):
         :param passed: externalIds
         """
         is_open = Domain("source_id", "=", source.id) & Domain("entity", "=", entity) & Domain("state", "=", "open")
-        known = {incident.code: incident for incident in self.search(is_open)}
+        known = {incident.code: incident for incident in self.search_fetch(is_open, ["code"])}
         if not known and not failed:
             return
         opened = self._open(source, entity, failed, known)
         failures = self.env["school.sync.failure"]
         failures._forget(known.values(), passed, failed)
         failures._note({**known, **opened}, failed)
-        self.browse().concat(*known.values())._resolve_settled()
+        failing = {code for code, _message in failed.values()}
+        self.browse().concat(*(known[code] for code in known.keys() - failing))._resolve_settled()
         self.browse().concat(*opened.values())._notify()
 
     @api.model

@@ -89,7 +89,7 @@ class SchoolSyncLog(models.Model):
         partly = exchange["http_status"] == 207 or summary["failed"]
         # What had waited for these documents was applied with them; it was received before.
         reports = [*reports, *(healed for report in reports for healed in report.healed)]
-        is_anything_open = self._insert(
+        open_entities = self._insert(
             {
                 **exchange,
                 **summary,
@@ -102,18 +102,18 @@ class SchoolSyncLog(models.Model):
             [(report, item) for report in reports for item in report.items if item.status is not Status.UNCHANGED],
         )
         if observe:
-            self.env["school.sync.incident"]._observe(source, exchange, reports, is_anything_open)
+            self.env["school.sync.incident"]._observe(source, exchange, reports, open_entities)
 
     @api.model
-    def _insert(self, values: dict[str, Any], lines: list[tuple[Report, Item]]) -> bool:
-        """Store an exchange and its lines; :return: whether a problem of the source is open"""
+    def _insert(self, values: dict[str, Any], lines: list[tuple[Report, Item]]) -> list[str]:
+        """Store an exchange and its lines; :return: the entities of which a problem of the source is open"""
         entities = {
             report.model: getattr(self.env[report.model], "_sync_entity", None) or values["entity"] or None
             for report, _item in lines
         }
         # Raw SQL: a thousand lines in one statement, with what whoever writes through the API must not be able to read
         # or shape; the models have no computed field and no constraint to skip.
-        ((is_anything_open,),) = self.env.execute_query(
+        ((open_entities,),) = self.env.execute_query(
             SQL(
                 """
                 WITH log AS (
@@ -130,8 +130,8 @@ class SchoolSyncLog(models.Model):
                                        %(statuses)s::varchar[], %(models)s::varchar[], %(res_ids)s::int[],
                                        %(messages)s::text[], %(documents)s::text[]) AS line
                 )
-                SELECT EXISTS (SELECT FROM school_sync_incident incident
-                                WHERE incident.source_id = log.source_id AND incident.state = 'open')
+                SELECT ARRAY(SELECT DISTINCT incident.entity FROM school_sync_incident incident
+                              WHERE incident.source_id = log.source_id AND incident.state = 'open')
                   FROM log
                 """,
                 columns=SQL(", ").join(map(SQL.identifier, values)),
@@ -148,7 +148,7 @@ class SchoolSyncLog(models.Model):
             )
         )
         self.env["school.sync.source"].invalidate_model(["log_ids"], flush=False)
-        return is_anything_open
+        return open_entities
 
     @api.model
     def _line_message(self, item: Item) -> str | None:
