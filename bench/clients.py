@@ -1,4 +1,4 @@
-"""Those who talk to Odoo over HTTP: our API, and the two that Odoo has. One connection each, kept open."""
+"""Those who talk to Odoo over HTTP: our API, and the two that Odoo has."""
 
 import http.client
 import json
@@ -21,17 +21,10 @@ class JsonClient:
         :raises RuntimeError: where it is another one
         """
         body = None if payload is None else json.dumps(payload).encode()
-        for attempt in (1, 2):
-            try:
-                self._connection.request(method, path, body, self._headers)
-                response = self._connection.getresponse()
-                text = response.read()
-                break
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                # The server closes connections that were idle for a while.
-                self._connection.close()
-                if attempt == 2:
-                    raise
+        # A server with workers ends each connection with its answer; the next request makes another one.
+        self._connection.request(method, path, body, self._headers)
+        response = self._connection.getresponse()
+        text = response.read()
         if (response.status >= 300 or response.status == 207) and response.status not in also:
             raise RuntimeError(f"{method} {path} was answered {response.status}: {text[:2000].decode()}")
         return json.loads(text)

@@ -1,5 +1,6 @@
 """What is sent: families as a district has them, each with a number of its own so that no two are the same."""
 
+import random
 from itertools import count
 
 _number = count(1)
@@ -163,6 +164,21 @@ def families(amount: int, currency: str) -> dict[str, list[dict]]:
         ],
         "billings": billings(children, currency),
     }
+
+
+def shuffled(bundle: dict[str, list[dict]], size: int) -> list[tuple[str, dict]]:
+    """The documents of ``bundle`` in no order, the same each time, as requests of ``size`` documents: path and body."""
+    alone = [(entity, document) for entity, batch in bundle.items() for document in batch]
+    random.Random(1).shuffle(alone)
+    if size == 1:
+        return alone
+    requests = []
+    for first in range(0, len(alone), size):
+        body = {}
+        for entity, document in alone[first : first + size]:
+            body.setdefault(entity, []).append(document)
+        requests.append(("sync", body))
+    return requests
 
 
 # The same, as somebody would send it to Odoo without the addon.

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import chain, repeat
 
+import crowd
 import documents
 import filling
 from timing import Check, Race, progress, timed
@@ -411,6 +412,79 @@ def workers(lab):
 
     race = Race(lab.rounds, two=contestant(clients), one=contestant(clients[:1]))
     yield race.check("two workers, two clients", "one worker, one client", "two", "one", 1.8)
+
+
+@row
+def whole(lab):
+    """20,000 new students, with every field of the contract and two parents each, in batches of 1,000: the last tenth
+    of the batches against the first. Then a page of 1,000 of them, the last against the first; the last and the first
+    are read in turn.
+    """
+    site, batch, batches = lab.site("whole"), lab.amount(BATCH, 5), 20
+    tenth, seconds = batches // 10, []
+    for number in range(batches):
+        progress(f"batch {number + 1} of {batches}")
+        payload = _new_students(site.api, batch)
+        seconds.append(timed(lambda payload=payload: site.api.post("students", payload))[1])
+    first, last = (1000 * sum(part) / tenth for part in (seconds[:tenth], seconds[-tenth:]))
+    yield Check("20,000 students, the last batches of 1,000", "ms", last, "the first", first, last / first, 1.2, True)
+    pages = [f"students?limit={batch}"]
+    for _number in range(batches - 1):
+        pages.append(f"{pages[0]}&cursor={site.api.get(pages[-1])['nextCursor']}")
+    race = Race(
+        lab.rounds,
+        **{
+            name: _one_by_one(site.api.get, lambda path=path: [path] * lab.amount(5, 1))
+            for name, path in (("ours", pages[-1]), ("first", pages[0]))
+        },
+    )
+    yield race.check_cost("GET /api/students, page of 1,000, the last of 20", "the first", "ours", "first", 1.2)
+
+
+@row
+def stream(lab):
+    """Families whose documents come in any order from four clients at once to a server of four workers: one document a
+    request, then eight in a bundle. What comes before what it refers to is parked.
+
+    A family is two parents, a student, an application, an enrollment, a fee schedule and a billing.
+    """
+    site = lab.site("crowd", workers=4)
+    clients = [site.new_client() for _number in range(4)]
+    for how, size in (("one by one", 1), ("in eights", 8)):
+        for families in (lab.amount(20, 1), lab.amount(150, 2)):
+            progress(f"{families} families, {how}")
+            requests = documents.shuffled(documents.families(families, site.currency), size)
+            # The first time warms up.
+            tally = crowd.send_all(clients, requests)
+        work, rate = f"stream of families, {how}, four clients", 7 * families / tally.seconds
+        yield Check(work, "documents/s", rate, "twice the first measurement", None, None, 74)
+        yield Check(work, "ms", tally.within(99), "99 % of the requests within", None, None, 1000, True)
+        yield Check(work, "ms", tally.within(100), "the slowest request", None, None, None)
+
+
+#: Ed-Fi ODS, published, on 2 + 2 virtual CPUs: requests a second, and milliseconds
+ED_FI_RATE, ED_FI_MEAN, ED_FI_SLOWEST = 35, 73, 9900
+
+
+@row
+def load(lab):
+    """30 clients with mixed work for a minute, against a server of four workers: single parents (new, known, changed),
+    batches, documents and pages read, documents refused, families with a billing. None may be told 5xx or cut off.
+
+    Each client sends its next request when it has its answer, so what a request takes is mostly waiting for its turn.
+    """
+    site = lab.site("crowd", workers=4)
+    clients = [site.new_client() for _number in range(30)]
+    crowd.together(clients, crowd.mixed(lab.scale * 10, site.currency))
+    progress("30 clients")
+    tally = crowd.together(clients, crowd.mixed(lab.scale * 60, site.currency))
+    work = "30 clients, mixed work, a minute"
+    yield Check(work, "requests/s", tally.rate, "Ed-Fi ODS, published", ED_FI_RATE, tally.rate / ED_FI_RATE, 1.0)
+    yield Check(work, "ms", tally.mean, "mean; Ed-Fi ODS, published", ED_FI_MEAN, None, None)
+    for percent in (50, 95, 99):
+        yield Check(work, "ms", tally.within(percent), f"{percent} % of the requests within", None, None, None)
+    slowest = tally.within(100)
+    yield Check(work, "ms", slowest, "slowest; Ed-Fi ODS, published", ED_FI_SLOWEST, slowest / ED_FI_SLOWEST, 1.0, True)
 
 
 @row

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-ROWS = "parents students again single billings bundle employees growth workers memory imports"
+ROWS = "parents students again single billings bundle employees growth workers whole stream load memory imports"
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,11 @@ def test_every_row_of_the_table_is_measured(figures):
         "growth: batch of unchanged parents at 1,000,000 bindings",
         "growth: batch of changed parents at 1,000,000 bindings",
         "two workers, two clients",
+        "20,000 students, the last batches of 1,000",
+        "GET /api/students, page of 1,000, the last of 20",
+        "stream of families, one by one, four clients",
+        "stream of families, in eights, four clients",
+        "30 clients, mixed work, a minute",
         "memory of a worker over 1,000 batches",
         "load() of 1,000 employees",
     ]
