@@ -32,6 +32,8 @@ from . import product_product
 from . import res_currency
 from . import school_billing
 from . import school_billing_payment
+from . import school_billing_payments
+from . import school_parent_link_fees
 from . import school_fee_installment
 from . import school_fee_line
 from . import school_fee_schedule

@@ -97,6 +97,15 @@ class SchoolBilling(models.Model):
         "billed.",
     )
     partner_id = fields.Many2one("res.partner", string="Customer", related="move_id.partner_id", store=True, index=True)
+    default_partner_id = fields.Many2one(
+        "res.partner",
+        string="Default Customer",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+        help="Who paid for the student when the invoice was last addressed. A draft that still has this customer "
+        "follows when another guardian pays.",
+    )
     fee_schedule_id = fields.Many2one(
         "school.fee.schedule", index="btree_not_null", readonly=True, ondelete="restrict", check_company=True
     )
@@ -129,6 +138,11 @@ class SchoolBilling(models.Model):
     amount_total = fields.Monetary("Total", related="move_id.amount_total", store=True)
     amount_due = fields.Monetary("Due", related="move_id.amount_residual", store=True)
     amount_paid = fields.Monetary("Paid", compute="_compute_amount_paid", store=True)
+    amount_overpaid = fields.Monetary(
+        "Overpaid",
+        compute="_compute_amount_overpaid",
+        help="What was paid beyond the invoice, and is kept as a credit.",
+    )
 
     @api.depends(
         "move_id.invoice_date", "move_id.invoice_date_due", "move_id.currency_id", "move_id.ref", "move_id.narration"
@@ -191,6 +205,16 @@ class SchoolBilling(models.Model):
             posted = billing.state in ("sent", "partial", "paid")
             billing.amount_paid = billing.amount_total - billing.amount_due if posted else 0
 
+    @api.depends("payment_ids.payment_id.move_id.line_ids.amount_residual_currency")
+    def _compute_amount_overpaid(self):
+        for billing in self:
+            # sudo: what is left of the payments belongs to the billing; who reads it need not see journal items.
+            lines = billing.sudo().payment_ids.payment_id.move_id.line_ids
+            open_lines = lines.filtered(
+                lambda line: line.account_type == "asset_receivable" and line.parent_state == "posted"
+            )
+            billing.amount_overpaid = -sum(open_lines.mapped("amount_residual_currency"))
+
     def action_archive(self):
         """Cancel the invoices and archive the billings.
 
@@ -241,10 +265,6 @@ class SchoolBilling(models.Model):
             taxes = self._get_sales_taxes(source.company_id)
         configured = self._sync_check_configuration(source, items)
         billings = {item: self.browse(item.res_id) for item in items if item.res_id} if configured else {}
-        students = self.env["school.student"].browse(
-            {item.values["student_id"] for item in items if item.values.get("student_id")}
-        )
-        archived = set(students.filtered(lambda student: not student.active).ids)
         untaxed = self._get_untaxed_codes(source, items) if configured else set()
         for item in items:
             document = item.decision.document
@@ -255,12 +275,6 @@ class SchoolBilling(models.Model):
                 lines = document.get("lines") or ()
                 if lines and not item.res_id and all(line["code"] in untaxed for line in lines):
                     self._sync_check_sum(source, item, currency, lines)
-            if item.values.get("student_id") in archived and not item.res_id:
-                item.fail(
-                    "/studentExternalId",
-                    "archived_student",
-                    f"student {document['studentExternalId']!r} is archived in Odoo; restore the student first",
-                )
             for index, line in enumerate(document.get("lines") or ()):
                 for place, name in enumerate(line.get("taxes") or ()):
                     if name.casefold() not in taxes:
@@ -520,7 +534,7 @@ class SchoolBilling(models.Model):
         accounting = self._get_accounting(list(lines_by_item.values()), source) if billings else ()
         # Somebody has deleted the invoice of a draft.
         self.concat(*bare.values())._make_moves([lines_by_item[item] for item in bare], source)
-        reissued = self.browse()
+        reissued = {}
         for item, billing in billings.items():
             move = billing.move_id
             if item in bare:
@@ -538,17 +552,22 @@ class SchoolBilling(models.Model):
                     details = billing._prepare_move_details()
                     move.write({name: value for name, value in details.items() if name in names})
                 else:
+                    reissued[billing] = billing.payment_ids._filter_applied()
                     billing._redraw_move(item, lines_by_item[item], accounting)
-                    reissued += billing
         if reissued:
-            reissued.move_id.action_post()
-            reissued._reconcile_payments()
+            self.concat(*reissued).move_id.action_post()
+            self.env["school.billing.payment"].concat(*reissued.values())._reconcile()
 
     @api.model
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_applied(source, items)
+        self._sync_warn_archived(source, items, "student_id")
         billings = {item: self.browse(item.res_id) for item in items}
+        self.concat(
+            *(billing for item, billing in billings.items() if item.status is not Status.CREATED)
+        )._follow_payer()
         for item, billing in billings.items():
+            billing._warn_of_payers(item)
             to_be_posted = "status" in item.paths and billing.move_id.state == "draft"
             if to_be_posted or not item.paths.isdisjoint(_TOTAL_PATHS):
                 billing._check_total(item)
@@ -667,7 +686,7 @@ class SchoolBilling(models.Model):
             "move_type": "out_invoice",
             "company_id": self.company_id.id,
             **({"journal_id": journal.id} if journal else {}),
-            "partner_id": self._get_customer().id,
+            "partner_id": self._choose_customer().id,
             "currency_id": self.currency_id.id,
             "invoice_date": self.issue_date,
             "invoice_payment_term_id": False,
@@ -769,15 +788,55 @@ class SchoolBilling(models.Model):
         self.ensure_one()
         return self.payer_id.partner_id if self.payer_id else self._get_default_customer()
 
+    def _choose_customer(self):
+        """Who is billed now; where it is nobody's choice, the draft follows whoever pays."""
+        customer = self._get_customer()
+        self.default_partner_id = not self.payer_id and customer
+        return customer
+
     def _get_default_customer(self):
         """Who pays for the student: the guardian who is said to, else the first guardian, else the student."""
         self.ensure_one()
+        guardian = (self._get_paying_links() or self._get_links())[:1].parent_id
+        return (guardian or self.student_id).partner_id
+
+    def _get_links(self):
+        """The links of the student to guardians who are so today."""
         today = fields.Date.context_today(self)
-        links = self.student_id.link_ids.filtered(
+        return self.student_id.link_ids.filtered(
             lambda link: (not link.date_end or link.date_end >= today) and link.parent_id.active
         )
-        guardian = (links.filtered("pays") or links)[:1].parent_id
-        return (guardian or self.student_id).partner_id
+
+    def _get_paying_links(self):
+        return self._get_links().filtered("pays")
+
+    def _warn_of_payers(self, item: Item) -> None:
+        """Warn the sender of a new billing that several guardians pay for the student, and who is billed."""
+        if item.status is not Status.CREATED or self.payer_id or len(self._get_paying_links()) < 2:
+            return
+        item.warn(
+            self.env._(
+                "Several guardians pay for student %(student)s. The invoice is addressed to %(customer)s. To bill "
+                "another one, send payerExternalId.",
+                student=item.decision.document["studentExternalId"],
+                customer=self.move_id.partner_id.name,
+            )
+        )
+
+    def _follow_payer(self) -> None:
+        """Address the drafts of these billings to whoever pays for the student now.
+
+        A customer whom the source or somebody in Odoo has chosen stays.
+        """
+        for billing in self:
+            move, last = billing.move_id, billing.default_partner_id
+            if billing.payer_id or move.state != "draft" or move.partner_id != last:
+                continue
+            customer = billing._get_default_customer()
+            if customer != last:
+                billing.default_partner_id = customer
+                held = move._convert_to_write({name: move[name] for name in _CUSTOMER_TERMS})
+                move.write({"partner_id": customer.id, **held})
 
     def _check_total(self, item: Item) -> None:
         self.ensure_one()
@@ -856,100 +915,6 @@ class SchoolBilling(models.Model):
         self.move_id.write(self._prepare_line_changes(item, lines, accounting))
 
     # ------------------------------------------------------------------
-    # Payments
-    # ------------------------------------------------------------------
-
-    @api.model
-    def _sync_register_payments(self, source, billings: dict) -> None:
-        vals_list = []
-        for item, billing in billings.items():
-            document = item.decision.document
-            if document["status"] not in _POSTED:
-                continue
-            known = set(billing.payment_ids.mapped("external_id"))
-            said = document.get("payments") or []
-            vals_list += [
-                {
-                    "billing_id": billing.id,
-                    "external_id": payment["externalId"],
-                    "date": payment["date"],
-                    "amount": payment["amount"],
-                    "method": payment.get("method") or False,
-                    "reference": payment.get("reference") or False,
-                }
-                for payment in said
-                if payment["externalId"] not in known
-            ]
-            if document["status"] == "paid" and not said and billing.move_id.amount_residual:
-                vals_list.append(
-                    {"billing_id": billing.id, "date": billing.issue_date, "amount": billing.move_id.amount_residual}
-                )
-        if vals_list:
-            payments = self.env["school.billing.payment"].create(vals_list)
-            self._post_payments(source, payments)
-            payments.billing_id._reconcile_payments()
-            by_billing = payments.grouped("billing_id")
-            for item, billing in billings.items():
-                by_billing.get(billing, payments.browse())._warn_of_locks(item)
-        for item, billing in billings.items():
-            billing._check_paid(item)
-
-    @api.model
-    def _post_payments(self, source, payments) -> None:
-        journal = source._get_payment_journal()
-        # Odoo books a payment only where it has an account to wait on, and without one no invoice would be paid.
-        posted = (
-            self.env["account.payment"]
-            .with_context(force_payment_move=True)
-            .create(
-                [
-                    {
-                        "payment_type": "inbound",
-                        "partner_type": "customer",
-                        "partner_id": payment.billing_id.move_id.commercial_partner_id.id,
-                        "amount": payment.amount,
-                        "currency_id": payment.currency_id.id,
-                        "date": payment.date,
-                        "journal_id": journal.id,
-                        "memo": " ".join(filter(None, (payment.billing_id.name, payment.method, payment.reference))),
-                    }
-                    for payment in payments
-                ]
-            )
-        )
-        posted.action_post()
-        for payment, odoo_payment in zip(payments, posted, strict=True):
-            payment.payment_id = odoo_payment
-
-    def _reconcile_payments(self) -> None:
-        plan = []
-        for billing in self:
-            lines = (billing.move_id + billing.payment_ids.payment_id.move_id).line_ids
-            open_lines = lines.filtered(
-                lambda line: (
-                    line.account_type == "asset_receivable" and not line.reconciled and line.parent_state == "posted"
-                )
-            )
-            if len(open_lines) > 1:
-                plan.append(open_lines)
-        self.env["account.move.line"]._reconcile_plan(plan)
-
-    def _check_paid(self, item: Item) -> None:
-        self.ensure_one()
-        document, move = item.decision.document, self.move_id
-        if document["status"] == "paid" and not self.currency_id.is_zero(move.amount_residual):
-            self._refuse_open(item, self.currency_id, move.amount_residual, move.amount_total)
-        paid = sum(self.payment_ids.mapped("amount"))
-        if self.currency_id.compare_amounts(paid, move.amount_total) > 0:
-            item.warn(
-                self.env._(
-                    "Payments of %(paid)s are more than the total of %(total)s. The rest is kept as a credit.",
-                    paid=self.currency_id._school_write(paid),
-                    total=self.currency_id._school_write(move.amount_total),
-                )
-            )
-
-    # ------------------------------------------------------------------
     # From records to documents
     # ------------------------------------------------------------------
 
@@ -960,8 +925,12 @@ class SchoolBilling(models.Model):
                 move = billing.move_id
                 current.update(
                     {
-                        "amountPaid": amount_to_json(billing.currency_id, billing.amount_paid),
+                        "amountPaid": amount_to_json(
+                            billing.currency_id, billing.amount_paid + billing.amount_overpaid
+                        ),
+                        "amountOverpaid": amount_to_json(billing.currency_id, billing.amount_overpaid),
                         "amountDue": amount_to_json(billing.currency_id, billing.amount_due),
+                        "otherPayments": billing._payments_to_json(),
                         "invoice.id": move.id or None,
                         "invoice.number": move.name or None if move.state != "draft" else None,
                         "invoice.state": move.state or None,

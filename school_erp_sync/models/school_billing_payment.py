@@ -41,6 +41,87 @@ class SchoolBillingPayment(models.Model):
         """Those of these payments that stand in the books, or may yet do so."""
         return self.filtered(lambda payment: payment.payment_id.state not in (False, "canceled", "rejected"))
 
+    def _filter_applied(self):
+        """Those of these payments that pay for an invoice: what accountants have undone is theirs."""
+        return self.filtered(lambda payment: payment._get_receivable_lines().filtered("matched_debit_ids"))
+
+    def _get_receivable_lines(self):
+        return self.payment_id.move_id.line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable" and line.parent_state == "posted"
+        )
+
+    def _post(self, source) -> None:
+        """Register and post these payments in Odoo's accounting, in the journal of ``source``."""
+        if not self:
+            return
+        journal = source._get_payment_journal()
+        # Odoo books a payment only where it has an account to wait on, and without one no invoice would be paid.
+        odoo_payments = (
+            self.env["account.payment"]
+            .with_context(force_payment_move=True)
+            .create(
+                [
+                    {
+                        "payment_type": "inbound",
+                        "partner_type": "customer",
+                        "partner_id": payment.billing_id.move_id.commercial_partner_id.id,
+                        "amount": payment.amount,
+                        "currency_id": payment.currency_id.id,
+                        "date": payment.date,
+                        "journal_id": journal.id,
+                        "memo": " ".join(filter(None, (payment.billing_id.name, payment.method, payment.reference))),
+                    }
+                    for payment in self
+                ]
+            )
+        )
+        odoo_payments.action_post()
+        for payment, odoo_payment in zip(self, odoo_payments, strict=True):
+            payment.payment_id = odoo_payment
+
+    def _reconcile(self) -> None:
+        """Pay the invoices of the billings with these payments, as far as they go."""
+        plan = []
+        for billing, payments in self.grouped("billing_id").items():
+            lines = payments._get_receivable_lines() + billing.move_id.line_ids.filtered(
+                lambda line: line.account_type == "asset_receivable" and line.parent_state == "posted"
+            )
+            open_lines = lines.filtered(lambda line: not line.reconciled)
+            if len(open_lines) > 1:
+                plan.append(open_lines)
+        self.env["account.move.line"]._reconcile_plan(plan)
+
+    def _identify(self, item: Item, said: dict) -> None:
+        """Note that this payment, registered when the source said *paid*, is the one that the source names now.
+
+        Where Odoo allows it, it is booked on the day that the source says.
+        """
+        self.ensure_one()
+        date = fields.Date.to_date(said["date"])
+        if self.payment_id.date != date:
+            try:
+                with self.env.cr.savepoint():
+                    self.payment_id.action_draft()
+                    self.payment_id.date = date
+                    self.payment_id.action_post()
+                    self._reconcile()
+            except UserError:
+                item.warn(
+                    self.env._(
+                        "Payment %(payment)s is booked on %(date)s already, and stays so.",
+                        payment=said["externalId"],
+                        date=self.payment_id.date.isoformat(),
+                    )
+                )
+        self.write(
+            {
+                "external_id": said["externalId"],
+                "date": date,
+                "method": said.get("method") or False,
+                "reference": said.get("reference") or False,
+            }
+        )
+
     def _warn_of_locks(self, item: Item) -> None:
         """Warn the sender of ``item`` of those of these payments that Odoo accounts for on another day."""
         for payment in self:
