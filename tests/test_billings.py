@@ -89,7 +89,9 @@ def test_schedule_becomes_billings_that_the_source_can_not_undo(api, admin, fami
 
     assert sorted(bill["amount_total"] for bill in billed) == [10000, 15000, 15000]
     heads = [{"code": "SCHOOL_FEE", "amount": 40000}]
-    assert pointers(problem(api.post("fee-schedules", {**document, "heads": heads}), 409)) == {"": "billed_already"}
+    assert pointers(problem(api.post("fee-schedules", {**document, "heads": heads}), 409)) == {
+        "/heads": "billed_already"
+    }
 
 
 # Billings

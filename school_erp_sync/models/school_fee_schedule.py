@@ -158,12 +158,15 @@ class SchoolFeeSchedule(models.Model):
         currencies = self.env["res.currency"]._sync_active_by_code()
         for item in items:
             document = item.decision.document
-            if item.res_id in billed:
+            for path in sorted(item.paths & _MONEY_PATHS) if item.res_id in billed else ():
                 item.fail(
-                    "",
+                    "/" + path.replace(".", "/"),
                     "billed_already",
-                    "the fee schedule has billings, so its amounts and dates can no longer change; cancel the billings "
-                    "first, or send a new fee schedule",
+                    self.env._(
+                        "This fee schedule has billings, so %(field)s can no longer change. Cancel the billings first, "
+                        "or send a new fee schedule.",
+                        field=path,
+                    ),
                     Status.CONFLICT,
                 )
             currency = self.env["res.currency"]._sync_choose(currencies, source, item, document.get("currency"))

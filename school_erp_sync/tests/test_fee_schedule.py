@@ -102,7 +102,10 @@ class TestFeeSchedule(AccountingCase):
             "fee-schedules", {**FEES, "heads": [{"code": "SCHOOL_FEE", "amount": 40000}]}, {**FEES, "externalId": "new"}
         )
         self.assertEqual(self.statuses(report), ["conflict", "created"])
-        self.assertEqual(self.codes(report), {"": "billed_already"})
+        self.assertEqual(self.codes(report), {"/heads": "billed_already"})
+        # The same, spelled otherwise, is no change.
+        again = {**FEES, "discounts": FEES.get("discounts") or [], "heads": FEES["heads"][::-1]}
+        self.assertEqual(self.statuses(self.send_ok("fee-schedules", again)), ["unchanged"])
 
     def test_heads_may_change_while_nothing_is_billed(self):
         self.send_ok("fee-schedules", FEES)
