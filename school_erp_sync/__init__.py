@@ -1,2 +1,2 @@
 from . import contract, controllers, models, sync
-from .hooks import post_load
+from .hooks import post_load, uninstall_hook

@@ -45,6 +45,7 @@
     "demo": ["demo/school_demo.xml"],
     "assets": {"web.assets_backend": ["school_erp_sync/static/src/**/*"]},
     "post_load": "post_load",
+    "uninstall_hook": "uninstall_hook",
     "application": True,
     "installable": True,
 }

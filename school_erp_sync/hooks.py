@@ -1,4 +1,4 @@
-"""What has to be in place before there is a database."""
+"""What has to be in place before there is a database, and what must not outlive the addon in one."""
 
 import psycopg2
 
@@ -9,6 +9,7 @@ from odoo.tools import config
 
 from .controllers.dispatcher import SchoolSyncDispatcher
 from .controllers.problem import Problem
+from .models.school_sync_source import KEY_SCOPE
 
 # How many connections wait for a free worker. Linux allows 4,096 (net.core.somaxconn).
 BACKLOG = 1024
@@ -65,6 +66,13 @@ def _answer_without_database():
 
     http.Request._serve_db = _serve_db
     http.Request._serve_nodb = _serve_nodb
+
+
+def uninstall_hook(env):
+    """Archive the API users of all sources and remove their keys: Odoo removes only what the addon itself installed."""
+    sources = env["school.sync.source"].with_context(active_test=False).search_fetch([], ["user_id"])
+    env["res.users.apikeys"].search([("scope", "=", KEY_SCOPE)])._remove()
+    sources.user_id._archive_school_api_users()
 
 
 def _is_api(request) -> bool:
