@@ -7,6 +7,28 @@ from odoo.fields import Command, Domain
 
 _logger = logging.getLogger(__name__)
 
+# What is sent of an employee, and so may be filtered on: whoever chooses the employees learns who matches.
+_SENT_FIELDS = frozenset(
+    {
+        "id",
+        "active",
+        "name",
+        "work_email",
+        "work_phone",
+        "mobile_phone",
+        "barcode",
+        "department_id",
+        "department_id.name",
+        "job_title",
+        "parent_id",
+        "parent_id.name",
+        "company_id",
+        "company_id.name",
+        "work_location_id",
+        "work_location_id.name",
+    }
+)
+
 
 class SchoolSyncSource(models.Model):
     """Which employees a source is given, and who is told when something goes wrong with it."""
@@ -24,7 +46,7 @@ class SchoolSyncSource(models.Model):
         required=True,
         default="[]",
         tracking=True,
-        help="Those of its school that the system is given.",
+        help="Those of its school that the system is given, chosen by what is sent of them.",
     )
     answers_employees = fields.Boolean("Has Answered About Employees", readonly=True, copy=False)
     is_employee_selective = fields.Boolean(compute="_compute_is_employee_selective")
@@ -73,6 +95,14 @@ class SchoolSyncSource(models.Model):
                 domain.validate(self.env["hr.employee"])
             except (SyntaxError, ValueError, TypeError, AttributeError) as exc:
                 raise ValidationError(self.env._("Which employees are sent is not a valid filter: %s", exc)) from exc
+            if others := _fields_of(domain) - _SENT_FIELDS:
+                raise ValidationError(
+                    self.env._(
+                        "Employees cannot be chosen by %(others)s, which is not sent. Choose them by: %(sent)s.",
+                        others=", ".join(sorted(others)),
+                        sent=", ".join(sorted(_SENT_FIELDS)),
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -214,3 +244,15 @@ class SchoolSyncSource(models.Model):
             source.summed_up_on = today
             if not cron._commit_progress(1):
                 break
+
+
+def _fields_of(domain: Domain) -> set[str]:
+    """The fields, as dotted paths, that ``domain`` looks at."""
+    paths = set()
+    for condition in domain.iter_conditions():
+        path, value = condition.field_expr, condition.value
+        if condition.operator in ("any", "not any", "any!", "not any!"):
+            paths |= {f"{path}.{below}" for below in _fields_of(Domain(value))}
+        else:
+            paths.add(path)
+    return paths
