@@ -2,6 +2,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from odoo import api, fields, models
+from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -40,6 +41,7 @@ class SchoolSyncIncident(models.Model):
     resolved_at = fields.Datetime("Resolved", readonly=True)
     failure_ids = fields.One2many("school.sync.failure", "incident_id", string="What Failed", readonly=True)
     failure_count = fields.Integer("Failing", compute="_compute_failures")
+    may_be_closed = fields.Boolean(compute="_compute_may_be_closed")
     failed_at = fields.Datetime("Last Failure", compute="_compute_failures")
 
     _open_index = models.UniqueIndex("(source_id, entity, code) WHERE state = 'open'")
@@ -48,6 +50,16 @@ class SchoolSyncIncident(models.Model):
     def _compute_kind(self):
         for incident in self:
             incident.kind = (incident.code or "").replace("_", " ").replace("-", " ").capitalize()
+
+    @api.depends_context("uid")
+    @api.depends("entity", "source_id.notify_user_ids")
+    def _compute_may_be_closed(self):
+        user = self.env.user
+        manages, of_hr = user.has_group("school_erp_sync.group_sync_manager"), user.has_group("hr.group_hr_user")
+        for incident in self:
+            # sudo: those who are told of a problem need not see the source.
+            is_told = user in incident.sudo().source_id.notify_user_ids
+            incident.may_be_closed = manages or is_told or (of_hr and incident.entity == employees.ENTITY)
 
     @api.depends("source_id.name", "entity", "kind")
     def _compute_display_name(self):
@@ -66,8 +78,16 @@ class SchoolSyncIncident(models.Model):
             incident.failure_count, incident.failed_at = found.get(incident, (0, False))
 
     def action_resolve(self):
-        """Close these problems: what failed is not waited for any more. What fails again is a new problem."""
+        """Close these problems: what failed is not waited for any more. What fails again is a new problem.
+
+        :raises odoo.exceptions.AccessError: unless the user is told of them, manages the sync, or is of HR where they
+            are about employees
+        """
         self.check_access("read")
+        if not all(self.mapped("may_be_closed")):
+            raise AccessError(
+                self.env._("A problem may be closed by those who are told of it, by HR for employees, and by managers.")
+            )
         # sudo: whoever is told of a problem may close it, and nothing else of it is theirs to write.
         incidents = self.sudo().filtered(lambda incident: incident.state == "open")
         incidents.failure_ids.unlink()
