@@ -1,7 +1,7 @@
 {
     "name": "School ERP Sync",
     "summary": "PowerSchool and onboarding systems in step with Odoo: families, enrollments, billings, teachers",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "Services/School",
     "license": "LGPL-3",
     "author": "School ERP Sync contributors",
@@ -14,6 +14,7 @@
         "security/school_erp_sync_rules.xml",
         "security/school_erp_sync_hr_rules.xml",
         "security/school_sync_inbound_rules.xml",
+        "security/school_erp_sync_access_rules.xml",
         "data/ir_cron_data.xml",
         "data/school_sync_cron.xml",
         "data/mail_template_data.xml",

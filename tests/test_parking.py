@@ -144,7 +144,7 @@ def test_admin_looks_mends_and_tries_again(admin, fresh):
     ok(fresh.api.post("students", pupil), 201)
     document = enrollment("mistyped")
     ok(fresh.api.post("enrollments", document), 202)
-    manager = admin.new_user("group_sync_manager", "base.group_user")
+    manager = admin.new_user("group_sync_manager", "group_sync_sensitive")
     (parked,) = manager.read("school.sync.parked", [("external_id", "=", document["externalId"])], ["document_text"])
     manager.write(
         "school.sync.parked",

@@ -4,6 +4,7 @@ from . import res_country_state
 from . import school_batch_mixin
 from . import school_referred_mixin
 from . import school_sync_mixin
+from . import school_sync_payload_mixin
 from . import school_sync_record_mixin
 from . import school_person_mixin
 from . import school_tag
@@ -30,6 +31,7 @@ from . import account_move_line
 from . import account_payment
 from . import product_product
 from . import res_currency
+from . import school_fee_mixin
 from . import school_billing
 from . import school_billing_payment
 from . import school_billing_payments

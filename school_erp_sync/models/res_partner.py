@@ -21,6 +21,27 @@ class ResPartner(models.Model):
         "school.student", "partner_id", string="Roles as Student", groups="school_erp_sync.group_sync_reader"
     )
 
+    is_student_only = fields.Boolean(
+        "Only a Student",
+        compute="_compute_is_student_only",
+        store=True,
+        help="A contact that is a student and neither a guardian, nor an employee, nor a colleague with a login. It is "
+        "shown to readers of School Sync and, once billed, to invoicing.",
+    )
+    school_billing_ids = fields.One2many(
+        "school.billing",
+        "partner_id",
+        groups="school_erp_sync.group_sync_reader,account.group_account_invoice,account.group_account_readonly",
+    )
+
+    @api.depends("school_student_ids", "school_parent_ids", "employee_ids", "partner_share")
+    def _compute_is_student_only(self):
+        for partner in self.with_context(active_test=False):
+            # Who was a student once is no contact of everybody's now.
+            is_student = partner.school_student_ids or partner.is_student_only
+            others = partner.school_parent_ids or partner.employee_ids or not partner.partner_share
+            partner.is_student_only = bool(is_student and not others)
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_in_a_role(self):
         # sudo: a role in a school that the user may not see keeps the contact all the same.

@@ -54,7 +54,7 @@ class SchoolBilling(models.Model):
     """What a source bills: it owns one customer invoice, and the history of those it replaced."""
 
     _name = "school.billing"
-    _inherit = ["school.sync.mixin"]
+    _inherit = ["school.sync.mixin", "school.fee.mixin"]
     _description = "School Billing"
     _order = "issue_date desc, id desc"
     _check_company_auto = True

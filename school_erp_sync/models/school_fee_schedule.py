@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 
 from ..contract.fee_schedule import FeeScheduleDocument
@@ -19,7 +19,7 @@ class SchoolFeeSchedule(models.Model):
     """What a student owes by fee head, and when. Each installment becomes one billing."""
 
     _name = "school.fee.schedule"
-    _inherit = ["school.sync.mixin"]
+    _inherit = ["school.sync.mixin", "school.fee.mixin"]
     _description = "Fee Schedule"
     _order = "id desc"
     _check_company_auto = True
@@ -43,9 +43,7 @@ class SchoolFeeSchedule(models.Model):
     company_id = fields.Many2one(
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
     )
-    student_id = fields.Many2one(
-        "school.student", required=True, index=True, ondelete="restrict", check_company=True, bypass_search_access=True
-    )
+    student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
     currency_id = fields.Many2one(
         "res.currency", required=True, default=lambda self: self.env.company.currency_id, ondelete="restrict"
     )
@@ -103,7 +101,12 @@ class SchoolFeeSchedule(models.Model):
 
         :return: the action that shows them
         :raises odoo.exceptions.UserError: if there is nothing left to bill
+        :raises odoo.exceptions.AccessError: unless the user may make billings, and invoices
         """
+        if not all(self.env[model].has_access("create") for model in ("school.billing", "account.move")):
+            raise AccessError(
+                self.env._("To bill installments you need two rights: Writer or Manager of School Sync, and Invoicing.")
+            )
         installments = self.installment_ids.filtered(lambda installment: not installment.billing_id)
         if not installments:
             raise UserError(self.env._("Every installment has its billing already."))

@@ -6,6 +6,7 @@ from ..contract.student import StudentDocument
 from ..sync.contacts import Country, OfContact, State
 from ..sync.parts import Part, Tags, Word
 from .school_parent_link import Links
+from .school_sync_mixin import SENSITIVE
 
 GENDERS = {"m": "male", "male": "male", "boy": "male", "f": "female", "female": "female", "girl": "female"}
 
@@ -61,18 +62,26 @@ class SchoolStudent(models.Model):
     birth_date = fields.Date("Date of Birth")
     gender = fields.Selection([("male", "Male"), ("female", "Female"), ("other", "Other")])
     nationality = fields.Char()
-    religion = fields.Char()
-    caste_community = fields.Char("Caste or Community")
+    religion = fields.Char(groups=SENSITIVE)
+    caste_community = fields.Char("Caste or Community", groups=SENSITIVE)
     language_ids = fields.Many2many(
         "school.tag", "school_student_language_rel", string="Languages", domain=[("kind", "=", "language")]
     )
     photo_url = fields.Char("Photo Link")
-    blood_group = fields.Char()
+    blood_group = fields.Char(groups=SENSITIVE)
     allergy_ids = fields.Many2many(
-        "school.tag", "school_student_allergy_rel", string="Allergies", domain=[("kind", "=", "allergy")]
+        "school.tag",
+        "school_student_allergy_rel",
+        string="Allergies",
+        domain=[("kind", "=", "allergy")],
+        groups=SENSITIVE,
     )
     condition_ids = fields.Many2many(
-        "school.tag", "school_student_condition_rel", string="Medical Conditions", domain=[("kind", "=", "condition")]
+        "school.tag",
+        "school_student_condition_rel",
+        string="Medical Conditions",
+        domain=[("kind", "=", "condition")],
+        groups=SENSITIVE,
     )
     emergency_name = fields.Char("Emergency Contact")
     emergency_phone = fields.Char()
@@ -131,6 +140,13 @@ class SchoolStudent(models.Model):
                 )
             )
         return super()._merge_into(survivor)
+
+    def _read_group_groupby(self, alias, groupby_spec, query):
+        # Of a many2many field, Odoo does not look at the groups.
+        name = groupby_spec.partition(":")[0].partition(".")[0]
+        if name in self._fields:
+            self._check_field_access(self._fields[name], "read")
+        return super()._read_group_groupby(alias, groupby_spec, query)
 
     def action_open_fee_schedules(self):
         """:return: the action that shows this student's fee schedules"""

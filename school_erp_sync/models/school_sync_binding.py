@@ -6,12 +6,14 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+from .school_sync_mixin import SENSITIVE
+
 
 class SchoolSyncBinding(models.Model):
     """What a source calls a record: (source, entity, externalId) ↔ (model, record id), and what it last said of it."""
 
     _name = "school.sync.binding"
-    _inherit = ["school.sync.record.mixin"]
+    _inherit = ["school.sync.payload.mixin", "school.sync.record.mixin"]
     _description = "Sync Binding"
     _order = "id desc"
     _rec_name = "external_id"
@@ -25,13 +27,9 @@ class SchoolSyncBinding(models.Model):
     external_id = fields.Char("External ID", required=True, readonly=True, index="trigram")
     res_model = fields.Char(required=True)
     version = fields.Integer(default=1, readonly=True, help="Rises by one with each change that the source sent.")
-    digest = fields.Char(readonly=True, groups="school_erp_sync.group_sync_manager")
-    document = fields.Json(
-        "Last Document", readonly=True, groups="school_erp_sync.group_sync_manager", help="In its canonical form."
-    )
-    document_text = fields.Text(
-        "Document", compute="_compute_document_text", groups="school_erp_sync.group_sync_manager"
-    )
+    digest = fields.Char(readonly=True, groups=SENSITIVE)
+    document = fields.Json("Last Document", readonly=True, groups=SENSITIVE, help="In its canonical form.")
+    document_text = fields.Text("Document", compute="_compute_document_text", groups=SENSITIVE)
     source_updated_at = fields.Datetime("Changed at Source", readonly=True)
     changed_in_odoo_at = fields.Datetime(
         readonly=True, help="The last change in Odoo that is known to lie before the last document."

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ..sync import conflicts, engine
@@ -9,6 +9,7 @@ from ..sync.item import Item, Status
 from ..sync.merge import said_paths
 from ..sync.parts import lay_over
 from .notification import notify
+from .school_sync_mixin import SENSITIVE
 
 
 class SchoolSyncConflict(models.Model):
@@ -43,7 +44,7 @@ class SchoolSyncConflict(models.Model):
         readonly=True,
         help="Overtaken: the source has sent something newer that is applied.",
     )
-    document = fields.Json(readonly=True, groups="school_erp_sync.group_sync_manager")
+    document = fields.Json(readonly=True, groups=SENSITIVE)
     version = fields.Integer("Version Then", readonly=True)
     line_ids = fields.One2many("school.sync.conflict.line", "conflict_id", string="Both Sides")
     summary = fields.Char("What", compute="_compute_summary")
@@ -76,6 +77,7 @@ class SchoolSyncConflict(models.Model):
 
         :raises UserError: where Odoo refuses the values, or the conflict is not closed
         """
+        self._check_all_seen()
         self.line_ids.action_restore()
 
     # ------------------------------------------------------------------
@@ -99,6 +101,7 @@ class SchoolSyncConflict(models.Model):
         :raises UserError: where a part has not been decided, or the record is refused
         """
         self.check_access("write")
+        self._check_all_seen()
         to_decide = self.filtered(lambda conflict: conflict.state == "open")
         if to_decide.line_ids.filtered(lambda line: not line.choice):
             raise UserError(self.env._("Choose for each field which side is right."))
@@ -116,15 +119,30 @@ class SchoolSyncConflict(models.Model):
             )
         return notify("success", self.env._("Decided."))
 
+    def _check_all_seen(self) -> None:
+        """:raises odoo.exceptions.AccessError: where a conflict is about something that the user may not see"""
+        # Searched, for the records that are at hand may be those that were read with all rights.
+        lines, of_these = self.env["school.sync.conflict.line"], Domain("conflict_id", "in", self.ids)
+        # sudo: only whether there are other parts is looked at.
+        if lines.sudo().search_count(of_these) > lines.search_count(of_these):
+            raise AccessError(
+                self.env._(
+                    "This conflict is about sensitive data. Someone with the right Sensitive Data can decide it."
+                )
+            )
+
     def _choose_all(self, side: str) -> None:
         self.check_access("write")
+        self._check_all_seen()
         self.filtered(lambda conflict: conflict.state == "open").line_ids.write({"choice": side})
 
     def _decide(self) -> bool:
         """:return: whether it is decided; False where Odoo holds something else than whoever decided was shown"""
         source = self.source_id._as_api_user()
+        # sudo: whoever decides sees the parts in question, and need not see the rest of the document.
+        document = self.sudo().document
         choices = {line.path: (line.odoo_value, line.choice) for line in self.line_ids}
-        report = engine.apply_decided(source, self.entity, self.document, choices)
+        report = engine.apply_decided(source, self.entity, document, choices)
         item = report.items[0]
         if item.status is not Status.CONFLICT and item.errors or any(error.code != "conflict" for error in item.errors):
             raise UserError("\n".join(error.detail for error in item.errors))
@@ -137,9 +155,10 @@ class SchoolSyncConflict(models.Model):
                 "state": "resolved",
                 "decided_by_id": self.env.uid,
                 "decided_at": fields.Datetime.now(),
-                "document": False,
             }
         )
+        # sudo: what is decided is not kept, whether or not whoever decided may see it.
+        self.sudo().document = False
         return True
 
     # ------------------------------------------------------------------

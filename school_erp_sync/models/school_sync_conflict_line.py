@@ -6,6 +6,8 @@ from odoo.exceptions import UserError
 
 from ..sync import conflicts, engine
 from ..sync.merge import is_empty
+from ..sync.parts import collect
+from .school_sync_mixin import SENSITIVE
 
 # What names an entry of an array: a person, a fee, an installment.
 _NAMES = ("externalId", "code", "label", "due")
@@ -23,6 +25,9 @@ class SchoolSyncConflictLine(models.Model):
     company_id = fields.Many2one(related="conflict_id.company_id", store=True, precompute=True)
     state = fields.Selection(related="conflict_id.state")
     path = fields.Char("Field", required=True, readonly=True)
+    is_sensitive = fields.Boolean(
+        compute="_compute_is_sensitive", store=True, precompute=True, help="Shown to those who may see sensitive data."
+    )
     base_value = fields.Json(readonly=True)
     odoo_value = fields.Json(readonly=True)
     source_value = fields.Json(readonly=True)
@@ -31,6 +36,13 @@ class SchoolSyncConflictLine(models.Model):
     source_text = fields.Text("From the Source", compute="_compute_texts")
     choice = fields.Selection([("odoo", "Keep Odoo's"), ("source", "Take theirs")], string="Which")
     restored_at = fields.Datetime("Put Back", readonly=True)
+
+    @api.depends("path", "conflict_id.res_model")
+    def _compute_is_sensitive(self):
+        for line in self:
+            model = self.env[line.conflict_id.res_model]
+            part = collect(type(model)).get(line.path)
+            line.is_sensitive = bool(part and part.field and model._fields[part.field].groups == SENSITIVE)
 
     @api.depends("base_value", "odoo_value", "source_value")
     def _compute_texts(self):

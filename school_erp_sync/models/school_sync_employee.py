@@ -46,9 +46,7 @@ class SchoolSyncEmployee(models.Model):
     source_id = fields.Many2one("school.sync.source", required=True, readonly=True, ondelete="cascade")
     source_name = fields.Char("School System", related="source_id.name")
     company_id = fields.Many2one("res.company", string="School", required=True, readonly=True, index=True)
-    employee_id = fields.Many2one(
-        "hr.employee", readonly=True, index="btree_not_null", ondelete="set null", bypass_search_access=True
-    )
+    employee_id = fields.Many2one("hr.employee", readonly=True, index="btree_not_null", ondelete="set null")
     res_id = fields.Integer("Employee ID", readonly=True, help="Outlives the employee.")
     external_id = fields.Char("External ID", required=True, readonly=True)
     name = fields.Char(

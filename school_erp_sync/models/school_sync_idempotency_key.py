@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from ..sync import employees
 from ..sync.engine import ClaimLost
+from .school_sync_mixin import SENSITIVE
 
 # How many expired keys one transaction of the cron takes: a few hundred milliseconds of work.
 PURGE_BATCH = 5000
@@ -50,7 +51,7 @@ class SchoolSyncIdempotencyKey(models.Model):
     request_id = fields.Char(required=True, readonly=True, help="Under which the log knows the request.")
     http_status = fields.Integer("HTTP Status", required=True, readonly=True, aggregator=None)
     headers = fields.Json(readonly=True)
-    body = fields.Text("Answer", readonly=True, groups="school_erp_sync.group_sync_manager")
+    body = fields.Text("Answer", readonly=True, groups=SENSITIVE)
     answered_at = fields.Datetime("Answered", required=True, readonly=True)
     expires_at = fields.Datetime("Expires", required=True, readonly=True, index=True)
 

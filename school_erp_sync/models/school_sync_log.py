@@ -8,6 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..sync.item import NOT_APPLIED, Item, Report, Status
+from .school_sync_mixin import SENSITIVE
 
 # What is kept of a request or response with the log. Documents that fail are kept whole, with their line.
 PAYLOAD_LENGTH = 64 * 1024
@@ -17,6 +18,7 @@ class SchoolSyncLog(models.Model):
     """An exchange: one request of a source, logged whole."""
 
     _name = "school.sync.log"
+    _inherit = ["school.sync.payload.mixin"]
     _description = "Sync Log"
     _order = "id desc"
     _rec_name = "request_id"
@@ -47,14 +49,10 @@ class SchoolSyncLog(models.Model):
     conflict = fields.Integer(readonly=True)
     failed = fields.Integer(readonly=True)
     duration = fields.Integer("Duration (ms)", readonly=True, aggregator="avg")
-    request = fields.Text("Request Body", readonly=True, groups="school_erp_sync.group_sync_manager")
-    response = fields.Text("Response Body", readonly=True, groups="school_erp_sync.group_sync_manager")
-    request_text = fields.Text(
-        "Request, Indented", compute="_compute_texts", groups="school_erp_sync.group_sync_manager"
-    )
-    response_text = fields.Text(
-        "Response, Indented", compute="_compute_texts", groups="school_erp_sync.group_sync_manager"
-    )
+    request = fields.Text("Request Body", readonly=True, groups=SENSITIVE)
+    response = fields.Text("Response Body", readonly=True, groups=SENSITIVE)
+    request_text = fields.Text("Request, Indented", compute="_compute_texts", groups=SENSITIVE)
+    response_text = fields.Text("Response, Indented", compute="_compute_texts", groups=SENSITIVE)
     line_ids = fields.One2many("school.sync.log.line", "log_id", string="Documents", readonly=True)
 
     _source_index = models.Index("(source_id, create_date DESC)")

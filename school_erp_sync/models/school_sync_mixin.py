@@ -8,8 +8,11 @@ from odoo.fields import Domain
 
 from ..sync import parts
 from ..sync.item import Item, Reference
-from ..sync.merge import put, value_at
+from ..sync.merge import put, said_paths, value_at
 from ..sync.parts import Part, collect, make_named
+
+#: who may see health, religion and caste, in a record, in a document and in a payload that may hold them
+SENSITIVE = "school_erp_sync.group_sync_sensitive"
 
 
 class SchoolSyncMixin(models.AbstractModel):
@@ -70,8 +73,35 @@ class SchoolSyncMixin(models.AbstractModel):
 
     @api.model
     def _sync_get_parts(self) -> dict[str, Part]:
-        """The parts of a document that are compared and stored one by one, by path."""
-        return collect(type(self))
+        """The parts of a document that are compared and stored one by one, by path.
+
+        Parts in fields that the user may not see are left out: they are neither taken from a source nor given to it.
+        """
+        return {
+            path: part
+            for path, part in collect(type(self)).items()
+            if not part.field or self._has_field_access(self._fields[part.field], "read")
+        }
+
+    @api.model
+    def _sync_withhold(self, documents: list[dict[str, Any]]) -> list[tuple[dict[str, Any], set[str]]]:
+        """:return: each document without the parts that the user may not see, and those of them that it holds"""
+        shown = self._sync_get_parts()
+        hidden = collect(type(self)).keys() - shown.keys()
+        if not hidden:
+            return [(document, set()) for document in documents]
+        result = []
+        for document in documents:
+            said = said_paths(document, hidden)
+            # An object that is null is said to be empty in all of its parts; those that are shown stay said.
+            kept = {path: value_at(document, path) for path in said_paths(document, shown)}
+            heads = {path.partition(".")[0] for path in said}
+            document = {name: value for name, value in document.items() if name not in heads}
+            for path, value in kept.items():
+                if path.partition(".")[0] in heads:
+                    put(document, path, value)
+            result.append((document, said))
+        return result
 
     @api.model
     def _sync_references(self, document: dict[str, Any]) -> Iterable[Reference]:

@@ -11,6 +11,7 @@ from ..sync import engine, parking
 from ..sync.item import Status, Waiting
 from ..sync.texts import in_language_of
 from .notification import notify
+from .school_sync_mixin import SENSITIVE
 
 # How many documents the cron looks at before it commits and goes on.
 CRON_BATCH = 500
@@ -48,14 +49,12 @@ class SchoolSyncParked(models.Model):
         "Expired: what is missing has not come in time; it is no longer waited for.",
     )
     message = fields.Text(readonly=True)
-    document = fields.Json(
-        readonly=True, required=True, groups="school_erp_sync.group_sync_manager", help="In its canonical form."
-    )
+    document = fields.Json(readonly=True, required=True, groups=SENSITIVE, help="In its canonical form.")
     document_text = fields.Text(
         "Document",
         compute="_compute_document_text",
         inverse="_inverse_document_text",
-        groups="school_erp_sync.group_sync_manager",
+        groups=SENSITIVE,
     )
     source_updated_at = fields.Datetime("Changed at Source", readonly=True)
     expires_at = fields.Datetime("Waits Until", required=True, readonly=True)
@@ -250,4 +249,5 @@ class SchoolSyncParked(models.Model):
         updated_at, since = (
             moment and moment.replace(tzinfo=timezone.utc) for moment in (self.source_updated_at, self.create_date)
         )
-        return Waiting(self.id, self.document, updated_at, since)
+        # sudo: a manager may have a document tried again, as the API user of its source, without reading it.
+        return Waiting(self.id, self.sudo().document, updated_at, since)

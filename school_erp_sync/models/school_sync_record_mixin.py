@@ -15,7 +15,8 @@ class SchoolSyncRecordMixin(models.AbstractModel):
     def _compute_res_name(self):
         for res_model, rows in self.grouped("res_model").items():
             records = self.env[res_model].browse(rows.mapped("res_id")).exists() if res_model in self.env else ()
-            names = {record.id: record.display_name for record in records}
+            names = dict.fromkeys(records and records.ids, self.env._("(not yours to see)"))
+            names.update({record.id: record.display_name for record in records and records._filtered_access("read")})
             for row in rows:
                 row.res_name = names.get(row.res_id) or self.env._("(deleted)")
 

@@ -12,6 +12,7 @@ from odoo.tools import SQL, frozendict
 
 from ..sync.merge import digest
 from ..sync.parts import Reference
+from .school_sync_mixin import SENSITIVE
 
 KEY_SCOPE = "school_sync"
 
@@ -95,6 +96,13 @@ class SchoolSyncSource(models.Model):
     error_count = fields.Integer(compute="_compute_counts", help="Requests of the last seven days with failures.")
     last_request_date = fields.Datetime("Last Request", compute="_compute_counts")
     has_key = fields.Boolean(compute="_compute_has_key")
+    sees_sensitive_data = fields.Boolean(
+        "Sensitive Data",
+        compute="_compute_sees_sensitive_data",
+        help="Whether the source may send and get the health, religion and caste of students. Its API user needs the "
+        "right Sensitive Data for that. The user has it from the start if whoever adds the source has it. Otherwise, "
+        "an administrator can give it to the user.",
+    )
 
     _user_unique = models.Constraint("UNIQUE (user_id)", "Each source needs an API user of its own.")
     _limits_positive = models.Constraint(
@@ -128,6 +136,12 @@ class SchoolSyncSource(models.Model):
         keys = self._get_keys()
         for source in self:
             source.has_key = source.sudo().user_id in keys.user_id
+
+    @api.depends("user_id")
+    def _compute_sees_sensitive_data(self):
+        for source in self:
+            # sudo: the rights of the API user may be known to administrators only.
+            source.sees_sensitive_data = source.sudo().user_id.has_group(SENSITIVE)
 
     @api.constrains("company_id", "user_id")
     def _check_user_company(self):
@@ -207,7 +221,7 @@ class SchoolSyncSource(models.Model):
         """Make an API key for the source's user.
 
         :return: the action that shows the key, this once
-        :raises odoo.exceptions.AccessError: if the user may not edit the source
+        :raises odoo.exceptions.AccessError: if the user may not edit the source, or not see what the key would show
         """
         self.ensure_one()
         return {
@@ -267,6 +281,13 @@ class SchoolSyncSource(models.Model):
 
     def _generate_key(self) -> str:
         self.check_access("write")
+        if self.sees_sensitive_data and not self.env.user.has_group(SENSITIVE):
+            raise AccessError(
+                self.env._(
+                    "A key of %(name)s opens sensitive data. Someone with the right Sensitive Data can generate it.",
+                    name=self.name,
+                )
+            )
         user = self.sudo().user_id
         # sudo: the API user has no rights to make lasting keys, and must have none.
         key = self.env["res.users.apikeys"].with_user(user).sudo()._generate(KEY_SCOPE, self.name, False)
@@ -275,6 +296,10 @@ class SchoolSyncSource(models.Model):
 
     @api.model
     def _make_user(self, name: str, company_id: int):
+        groups = self.env.ref("school_erp_sync.group_sync_writer")
+        # Whoever adds a source can make a key of it, and must not see more by that.
+        if self.env.user.has_group(SENSITIVE):
+            groups |= self.env.ref(SENSITIVE)
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "source"
         login = f"{slug}-api-{company_id}"
         # sudo: a sync manager may add a source without being allowed to administer users; this one has no password.
@@ -287,7 +312,7 @@ class SchoolSyncSource(models.Model):
                 "login": f"{login}-{number}" if number > 1 else login,
                 "company_id": company_id,
                 "company_ids": [Command.set([company_id])],
-                "group_ids": [Command.set([self.env.ref("school_erp_sync.group_sync_writer").id])],
+                "group_ids": [Command.set(groups.ids)],
             }
         )
 

@@ -365,8 +365,18 @@ def _roll_back(source, reports: Mapping[Any, Report]) -> None:
 
 def _validate(model, raws: Sequence[Any]) -> list[Item]:
     items = []
-    for index, (raw, reading) in enumerate(zip(raws, _read_all(model, raws), strict=True)):
-        item = Item(index, raw, document=reading.document, errors=reading.errors, warnings=reading.warnings)
+    readings = _read_all(model, raws)
+    shown = model._sync_withhold([reading.document for reading in readings])
+    for index, (raw, reading, (document, hidden)) in enumerate(zip(raws, readings, shown, strict=True)):
+        item = Item(index, raw, document=document, errors=reading.errors, warnings=reading.warnings)
+        if hidden:
+            item.warn(
+                model.env._(
+                    "The API user of this source may not see sensitive data, so this was ignored: %(fields)s. "
+                    "Give the user the right Sensitive Data in Odoo, then send the document again.",
+                    fields=", ".join(sorted(hidden)),
+                )
+            )
         item.external_id = item.document.get("externalId") or _external_id(raw)
         if item.errors:
             item.status = Status.FAILED

@@ -298,7 +298,8 @@ class TestParking(SyncCase):
 
     def test_a_mended_document_waits_for_what_it_names_now(self):
         self.send("enrollments", ENROLLMENT)
-        manager = new_test_user(self.env, "parking-manager", groups="school_erp_sync.group_sync_manager")
+        groups = "school_erp_sync.group_sync_manager,school_erp_sync.group_sync_sensitive"
+        manager = new_test_user(self.env, "parking-manager", groups=groups)
         parked = self.parked().with_user(manager)
         parked.document_text = parked.document_text.replace(STUDENT_ID, "STU-LATER")
         self.assertEqual(parked.waits_for, "students/STU-LATER")

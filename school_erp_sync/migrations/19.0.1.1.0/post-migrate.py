@@ -1,0 +1,27 @@
+"""Groups: Manager no longer includes Writer, and health, religion and caste have a group of their own."""
+
+import logging
+
+from odoo import SUPERUSER_ID, api
+from odoo.fields import Command
+
+_logger = logging.getLogger(__name__)
+
+
+def migrate(cr, version):
+    """Leave API users what they had, and say which people have less now."""
+    env = api.Environment(cr, SUPERUSER_ID, {"active_test": False})
+    reader, writer, manager, sensitive = (
+        env.ref(f"school_erp_sync.group_sync_{name}") for name in ("reader", "writer", "manager", "sensitive")
+    )
+    api_users = env["school.sync.source"].search([]).user_id
+    # The key of a manager could write; health, religion and caste were stored for whoever could.
+    (api_users & manager.all_user_ids).write({"group_ids": [Command.link(writer.id)]})
+    (api_users & (reader.all_user_ids | manager.all_user_ids)).write({"group_ids": [Command.link(sensitive.id)]})
+    people = manager.all_user_ids - api_users - sensitive.all_user_ids
+    if people:
+        _logger.warning(
+            "These managers of School Sync no longer have Invoicing by it, nor see sensitive data and payloads: "
+            "%s. Give them the rights Invoicing and Sensitive Data where they need them.",
+            ", ".join(sorted(people.mapped("login"))),
+        )
