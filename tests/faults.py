@@ -40,11 +40,9 @@ def wait_until(condition, *, patience=60, pause=0.05):
 class Sandbox:
     """An Odoo server with its own PostgreSQL, to be killed; the server is started again as a supervisor would."""
 
-    def __init__(self, dev, *options):
-        """:param options: of the server, besides those that ./dev gives it"""
+    def __init__(self, dev):
         made = subprocess.run([dev, "sandbox"], stdout=subprocess.PIPE, check=True, timeout=600)
         self._how = json.loads(made.stdout)
-        self._how["server"] += options
         self.url, self.database, self.dsn = self._how["url"], self._how["database"], self._how["dsn"]
         self._server = None
         self._options = ()

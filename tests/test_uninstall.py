@@ -34,8 +34,7 @@ ABOUT_MODELS = (
 
 @pytest.fixture
 def sandbox():
-    # As docs/operations.md says: Odoo uninstalls nothing that server_wide_modules names.
-    box = Sandbox(os.environ["SCHOOL_SYNC_DEV"], "--load=base,rpc,web")
+    box = Sandbox(os.environ["SCHOOL_SYNC_DEV"])
     yield box
     box.close()
 
