@@ -223,6 +223,8 @@ def test_academics(fresh, tables, family):
     roster["externalId"] = external_id
     spellings = {"classId": ["8", 8, "Grade 8"], "sectionId": ["C", "c"]}
     check(tables, fresh, "roster-assignments", roster, spellings)
+    assert fresh.api.read("enrollments", enrollment["externalId"])["sectionId"] == "C"
+    assert_given_back_is_unchanged(tables, fresh, "enrollments", enrollment["externalId"])
 
 
 # Money
