@@ -216,6 +216,8 @@ class TestMergedGuardians(MergeCase):
 class TestMergedStudents(MergeCase):
     def setUp(self):
         super().setUp()
+        # Only readers of School Sync see the contacts of students.
+        self.clerk.group_ids += self.env.ref("school_erp_sync.group_sync_reader")
         email = {"email": "rahul@example.com"}
         self.send_ok("parents", FATHER)
         self.other_document = {
