@@ -7,7 +7,7 @@
     "author": "School ERP Sync contributors",
     "website": "https://github.com/school-erp-sync/school_erp_sync",
     "depends": ["account", "contacts", "hr", "phone_validation"],
-    "external_dependencies": {"python": ["phonenumbers", "pydantic"]},
+    "external_dependencies": {"python": ["countryguess", "nameparser", "phonenumbers", "pydantic"]},
     "data": [
         "security/school_erp_sync_groups.xml",
         "security/ir.model.access.csv",

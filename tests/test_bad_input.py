@@ -191,7 +191,6 @@ WRONG = {
     "a date of another country": ({"dob": "15/03/2010"}, {"/dob": "invalid_date"}),
     "a date that is a number": ({"dob": 20100315}, {"/dob": "invalid_date"}),
     "a date with a time": ({"dob": "2010-03-15T00:00:00Z"}, {"/dob": "invalid_date"}),
-    "an empty date": ({"dob": ""}, {"/dob": "invalid_date"}),
     "a date in other digits": ({"dob": "٢٠١٠-٠٣-١٥"}, {"/dob": "invalid_date"}),
     "a birth in the future": ({"dob": "2999-01-01"}, {"/dob": "out_of_range"}),
     "a birth long ago": ({"dob": "1066-10-14"}, {"/dob": "out_of_range"}),
@@ -278,7 +277,7 @@ def test_mistake_is_named_where_it_is(api, nothing_written, fields, expected, ba
 
 
 @pytest.mark.parametrize(
-    "email", ["nobody", "@example.com", "a@b", "a b@example.com", "a@x.org, b@x.org", "A <a@x.org>", ""]
+    "email", ["nobody", "@example.com", "a@b", "a b@example.com", "a@x.org, b@x.org", "A <a@x.org>"]
 )
 def test_email_that_is_none(api, nothing_written, email):
     assert pointers(problem(api.post("parents", parent(email=email)), 422)) == {"/email": "invalid_email"}

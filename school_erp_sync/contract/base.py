@@ -12,7 +12,15 @@ from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    model_validator,
+)
 from pydantic import ValidationError as PydanticValidationError
 from pydantic.alias_generators import to_camel
 
@@ -190,6 +198,20 @@ class Payload(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_texts_clear(cls, data: Any) -> Any:
+        """Systems that know no ``null`` send an empty text for what is not there."""
+        if not isinstance(data, dict) or not any(
+            isinstance(value, str) and not value.strip() for value in data.values()
+        ):
+            return data
+        optional = _optional_names(cls)
+        return {
+            key: None if key in optional and isinstance(value, str) and not value.strip() else value
+            for key, value in data.items()
+        }
+
 
 class Document(Payload):
     """A payload with an identity of its own: what is posted, stored and answered."""
@@ -268,6 +290,12 @@ def _payload_class(annotation: Any) -> type[Payload] | None:
     if isinstance(annotation, type) and issubclass(annotation, Payload):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _payload_class(arg))), None)
+
+
+@cache
+def _optional_names(payload: type[Payload]) -> frozenset[str]:
+    """The fields that may be ``null``, as they are called on the wire."""
+    return frozenset(info.alias for info in payload.model_fields.values() if not info.is_required())
 
 
 @cache

@@ -13,23 +13,56 @@ LOWEST, HIGHEST = -9, 99
 
 _NUMBERED = re.compile(r"(?:(?:grade|class|standard|std)(?:[\s._]*|-))?0*(\d{1,2})|-\d", re.ASCII)
 _ORDINAL = re.compile(r"0*(\d{1,2})(?:st|nd|rd|th)(?:[\s._-]*(?:grade|class|standard|std))?", re.ASCII)
-_KINDERGARTEN = frozenset({"k", "kg", "kindergarten"})
+_PRESCHOOL = re.compile(r"(?:pre[\s._-]*(?:k|kg|kindergarten|school)|pk)[\s._-]*([1-9])?", re.ASCII)
+_WORDED = re.compile(
+    r"(?:(?:grade|class|standard|std)[\s._-]*)?([a-z]+)(?:[\s._-]*(?:grade|class|standard|std))?", re.ASCII
+)
+_WORDS = {
+    word: number
+    for number, words in enumerate(
+        (
+            ("k", "kg", "kindergarten"),
+            ("one", "first"),
+            ("two", "second"),
+            ("three", "third"),
+            ("four", "fourth"),
+            ("five", "fifth"),
+            ("six", "sixth"),
+            ("seven", "seventh"),
+            ("eight", "eighth"),
+            ("nine", "ninth"),
+            ("ten", "tenth"),
+            ("eleven", "eleventh"),
+            ("twelve", "twelfth"),
+        )
+    )
+    for word in words
+}
+#: Between preschool and kindergarten, in California: a grade of its own, without a number.
+_TRANSITIONAL = frozenset({"tk", "transitional kindergarten", "transitionalkindergarten"})
+#: The years before kindergarten by the age of the children: most are four in the last of them.
+_OLDEST_IN_PRESCHOOL = 4
 
 
 def grade_number(level: str | int) -> int | None:
     """The number of a grade that has one, counted as PowerSchool does: 0 is kindergarten, below it is preschool."""
     word = str(level).strip().casefold().replace("\N{MINUS SIGN}", "-")
-    if word in _KINDERGARTEN:
-        return 0
     if match := _NUMBERED.fullmatch(word) or _ORDINAL.fullmatch(word):
         return int(match[1] or word)
-    return None
+    if match := _PRESCHOOL.fullmatch(word):
+        age = int(match[1] or _OLDEST_IN_PRESCHOOL)
+        return age - _OLDEST_IN_PRESCHOOL - 1 if age <= _OLDEST_IN_PRESCHOOL else None
+    match = _WORDED.fullmatch(word)
+    return _WORDS.get(match[1]) if match else None
 
 
 def grade_key(level: str | int) -> str:
     """What is equal for two names of the same grade, and different for two grades."""
     number = grade_number(level)
-    return "".join(str(level).split()).casefold() if number is None else str(number)
+    if number is not None:
+        return str(number)
+    word = " ".join(str(level).split()).casefold()
+    return "tk" if word in _TRANSITIONAL else word.replace(" ", "")
 
 
 def grade_name(level: str | int) -> str:

@@ -13,13 +13,12 @@ class OfContact(Part):
 
 
 class Country(OfContact):
-    """A country, by its ISO 3166 code or its English name."""
+    """A country, by its ISO 3166 code or one of its names."""
 
     def meaning(self, model, value):
         if is_empty(value):
             return None
-        word = value.strip().casefold()
-        return model.env["res.country"]._school_ids_by_word().get(word, word)
+        return model.env["res.country"]._school_find(value) or value.strip().casefold()
 
     def holds(self, record, value, now):
         # The record tells its country in the language of whoever asks.

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from nameparser import HumanName
+
 
 class NameParts(NamedTuple):
     first: str | None
@@ -12,13 +14,13 @@ class NameParts(NamedTuple):
 def split_name(name: str | None) -> NameParts:
     """``name`` in parts, as well as can be guessed: "Last, First Middle" or "First Middle Last".
 
-    A single word is a first name. Nothing is lost: the parts together hold every word.
+    Titles and suffixes (*Dr.*, *Jr.*, *II*) belong to none of the parts; particles (*van*, *de la*) to the last name. A
+    single word is a first name.
     """
-    last, comma, rest = (name or "").partition(",")
-    if comma and last.strip() and rest.strip():
-        first, *middle = rest.split()
-        return NameParts(first, " ".join(middle) or None, " ".join(last.split()))
-    words = (name or "").split()
-    if len(words) < 2:
-        return NameParts(words[0] if words else None, None, None)
-    return NameParts(words[0], " ".join(words[1:-1]) or None, words[-1])
+    # What is odd about a name is a matter of one person, and no reason to tell a source of nobody.
+    text = " ".join((name or "").split())
+    parsed = HumanName(text)
+    first, last = parsed.first, parsed.last
+    if not (first and last):
+        return NameParts(first or last or text or None, parsed.middle or None, None)
+    return NameParts(first, parsed.middle or None, last)

@@ -81,6 +81,20 @@ class TestContract(BaseCase):
             {"externalId": "P", "name": "Ann", "phone": None},
         )
 
+    def test_empty_texts_clear_whatever_may_be_empty(self):
+        for document, path in (
+            (StudentDocument, "dob"),
+            (StudentDocument, "photoUrl"),
+            (StudentDocument, "languages"),
+            (StudentDocument, "health"),
+            (StudentDocument, "updatedAt"),
+            (ParentDocument, "email"),
+        ):
+            with self.subTest(path):
+                base = STUDENT if document is StudentDocument else FATHER
+                self.assertIsNone(read(document, {**base, path: " "}).document[path])
+        self.assertEqual(self.errors(ParentDocument, {**FATHER, "name": ""}), {"/name": "required"})
+
     def test_unknown_fields_are_named_and_ignored(self):
         reading = read(StudentDocument, {**STUDENT, "house": "Gryffindor", "health": {"mood": "good"}})
         self.assertNotIn("house", reading.document)

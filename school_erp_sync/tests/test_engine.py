@@ -16,6 +16,22 @@ from .common import FATHER, MOTHER, STUDENT, SyncCase
 
 @tagged("post_install", "-at_install")
 class TestUpsert(SyncCase):
+    def test_countries_by_the_names_that_people_use(self):
+        for code, words in {
+            "US": ("USA", "U.S.A.", "United States", "Estados Unidos"),
+            "GB": ("UK", "GBR", "United Kingdom", "Royaume-Uni"),
+            "VN": ("Viet Nam", "Vietnam"),
+            "TR": ("Türkiye", "Turkey"),
+            "IN": ("IND", "भारत"),
+            "DE": ("Deutschland", "Allemagne"),
+            "CI": ("Côte d'Ivoire", "Ivory Coast"),
+        }.items():
+            for word in words:
+                with self.subTest(word):
+                    self.send_ok("students", {**STUDENT, "address": {"country": word}})
+                    self.assertEqual(self.student(STUDENT["externalId"]).country_id.code, code)
+                    self.assertEqual(self.document("students", STUDENT["externalId"])["address"]["country"], word)
+
     def test_printed_payloads_become_contacts_and_come_back_as_they_came(self):
         self.send_ok("parents", FATHER, MOTHER)
         self.send_ok("students", STUDENT)

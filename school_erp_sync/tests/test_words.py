@@ -14,7 +14,13 @@ class TestWords(BaseCase):
             ((8, "8", "08", "Grade 8", "GRADE8", "grade-8", " Class 8 ", "8th", "8th Grade", "Std. 8"), 8, "Grade 8"),
             ((12, "GRADE12", "12th"), 12, "Grade 12"),
             ((0, "0", "K", "kg", "Kindergarten"), 0, "Kindergarten"),
-            ((-1, "-1", "\N{MINUS SIGN}1"), -1, "Preschool -1"),
+            (
+                (-1, "-1", "\N{MINUS SIGN}1", "PK", "Pre-K", "PreK", "Preschool", "PK4", "Pre-Kindergarten"),
+                -1,
+                "Preschool -1",
+            ),
+            ((-2, "PK3", "Pre-K 3"), -2, "Preschool -2"),
+            ((5, "Fifth grade", "fifth", "Grade Five", "5th"), 5, "Grade 5"),
         ]:
             for word in names:
                 with self.subTest(word):
@@ -28,6 +34,7 @@ class TestWords(BaseCase):
                 self.assertIsNone(grade_number(word))
                 self.assertEqual(grade_name(word), word)
         self.assertEqual(grade_key("Upper  KG"), grade_key("upper kg"))
+        self.assertEqual({grade_key(word) for word in ("TK", "Transitional Kindergarten")}, {"tk"})
         self.assertNotEqual(grade_key("8A"), grade_key("8"))
 
     @given(st.integers(-9, 99))
