@@ -296,7 +296,7 @@ class Links(Part):
         before = {link["externalId"]: link for link in last or ()}
         return new and [before.get(link["externalId"], {}) | link for link in new]
 
-    def read(self, records, source):
+    def read_from(self, records, source):
         links = records.env["school.parent.link"]._sync_by_side(source, self.side, records)
         return [links[record.id] for record in records]
 

@@ -11,30 +11,26 @@ class SchoolParentLink(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         links = super().create(vals_list)
-        links.student_id._address_drafts()
+        self._address_drafts(links.student_id)
         return links
 
     def write(self, vals):
         students = self.student_id
         result = super().write(vals)
         if not _WHO_PAYS.isdisjoint(vals):
-            (students + self.student_id)._address_drafts()
+            self._address_drafts(students + self.student_id)
         return result
 
     def unlink(self):
         students = self.student_id
         result = super().unlink()
-        students.exists()._address_drafts()
+        self._address_drafts(students.exists())
         return result
 
-
-class SchoolStudent(models.Model):
-    _inherit = "school.student"
-
-    def _address_drafts(self) -> None:
-        """Address the drafts of these students to whoever pays for them now."""
+    @api.model
+    def _address_drafts(self, students) -> None:
+        """Address the drafts of ``students`` to whoever pays for them now."""
         # sudo: who says who pays need not see invoices; only drafts that nobody has addressed otherwise are changed.
         billings = self.env["school.billing"].sudo()
-        billings.search(
-            [("student_id", "in", self.ids), ("state", "=", "draft"), ("payer_id", "=", False)]
-        )._follow_payer()
+        drafts = [("student_id", "in", students.ids), ("state", "=", "draft"), ("payer_id", "=", False)]
+        billings.search(drafts)._follow_payer()

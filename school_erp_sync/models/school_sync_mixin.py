@@ -223,7 +223,7 @@ class SchoolSyncMixin(models.AbstractModel):
         :param paths: what is asked for; None for everything, and more may be told
         """
         columns = {
-            path: part.read(self, source)
+            path: part.read_from(self, source)
             for path, part in self._sync_get_parts().items()
             if paths is None or path in paths
         }
@@ -239,7 +239,7 @@ class SchoolSyncMixin(models.AbstractModel):
         }
         names = list({part.field for part in stored.values()})
         blank = self.new(self.default_get(names))
-        return {path: part.read(blank, source)[0] for path, part in stored.items()}
+        return {path: part.read_from(blank, source)[0] for path, part in stored.items()}
 
     def _sync_written_at(self) -> datetime:
         """When somebody, here or there, last changed this record (naive UTC)."""

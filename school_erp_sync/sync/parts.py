@@ -53,7 +53,7 @@ class Part:
     # What a record holds
     # ------------------------------------------------------------------
 
-    def read(self, records, source) -> list[Any]:
+    def read_from(self, records, source) -> list[Any]:
         """What each of ``records`` says now, as JSON."""
         return [self._read_one(record) for record in records]
 
@@ -149,7 +149,7 @@ class Reference(Part):
         super().__init__(field)
         self.entity = entity
 
-    def read(self, records, source):
+    def read_from(self, records, source):
         names_in = source._names_in(records, self.entity, records[self.field].ids)
         return [next(iter(names_in(record.id, record[self.field].id)), None) for record in records]
 

@@ -15,7 +15,7 @@ class MoneyCase(AccountingCase):
         links = [{"externalId": one, "pays": one in payers} for one in (FATHER_ID, MOTHER_ID)]
         return {**STUDENT, "parents": links}
 
-    def document(self, status="sent", external_id="BIL-1", **fields):
+    def bill(self, status="sent", external_id="BIL-1", **fields):
         return {
             "externalId": external_id,
             "studentExternalId": STUDENT_ID,
@@ -31,7 +31,7 @@ class MoneyCase(AccountingCase):
         return self._record("billings", external_id)
 
     def given(self, external_id="BIL-1"):
-        return super().document("billings", external_id)
+        return self.document("billings", external_id)
 
     def live_payments(self):
         return self.billing().payment_ids.payment_id.filtered(lambda one: one.state in ("in_process", "paid"))
@@ -45,8 +45,8 @@ class TestBillingPayments(MoneyCase):
         ]
 
     def test_paid_and_then_the_payment_it_was_is_one_payment(self):
-        self.send_ok("billings", self.document("paid"))
-        self.send_ok("billings", self.document("paid", payments=self.payments(100)))
+        self.send_ok("billings", self.bill("paid"))
+        self.send_ok("billings", self.bill("paid", payments=self.payments(100)))
         self.assertEqual(self.live_payments().mapped("amount"), [100])
         self.assertEqual(str(self.live_payments().date), "2025-06-10")
         self.assertEqual(self.billing().payment_ids.mapped("external_id"), ["P-1"])
@@ -55,14 +55,14 @@ class TestBillingPayments(MoneyCase):
         self.assertEqual(self.billing().state, "paid")
 
     def test_paid_and_then_several_payments_are_those(self):
-        self.send_ok("billings", self.document("paid"))
-        self.send_ok("billings", self.document("paid", payments=self.payments(60, 40)))
+        self.send_ok("billings", self.bill("paid"))
+        self.send_ok("billings", self.bill("paid", payments=self.payments(60, 40)))
         self.assertEqual(sorted(self.live_payments().mapped("amount")), [40, 60])
         self.assertEqual((self.billing().state, self.given()["amountPaid"]), ("paid", 100))
 
     def test_paid_and_then_payments_that_are_too_few_change_nothing(self):
-        self.send_ok("billings", self.document("paid"))
-        report = self.send("billings", self.document("paid", payments=self.payments(60)))
+        self.send_ok("billings", self.bill("paid"))
+        report = self.send("billings", self.bill("paid", payments=self.payments(60)))
         self.assertEqual(self.codes(report), {"/payments": "payments_mismatch"})
         self.assertEqual((self.live_payments().mapped("amount"), self.billing().state), ([100], "paid"))
 
@@ -71,7 +71,7 @@ class TestBillingPayments(MoneyCase):
         for number, undo in enumerate((self.cancel, self.unreconcile)):
             with self.subTest(undo.__name__):
                 external_id = f"BIL-{number}"
-                document = self.document("paid", external_id)
+                document = self.bill("paid", external_id)
                 self.send_ok("billings", document)
                 billing = self.billing(external_id)
                 undo(billing.payment_ids.payment_id)
@@ -92,19 +92,19 @@ class TestBillingPayments(MoneyCase):
         payment.move_id.line_ids.remove_move_reconcile()
 
     def test_what_an_accountant_unreconciled_is_not_reconciled_by_the_next_payment(self):
-        self.send_ok("billings", self.document("partial", payments=self.payments(30)))
+        self.send_ok("billings", self.bill("partial", payments=self.payments(30)))
         first = self.billing().payment_ids
         self.unreconcile(first.payment_id)
-        self.send_ok("billings", self.document("partial", payments=self.payments(30, 20)))
+        self.send_ok("billings", self.bill("partial", payments=self.payments(30, 20)))
         self.assertEqual(self.billing().amount_due, 80)
 
     def test_more_than_the_total_is_told(self):
-        self.send_ok("billings", self.document("paid", payments=self.payments(100, 50)))
+        self.send_ok("billings", self.bill("paid", payments=self.payments(100, 50)))
         given = self.given()
         self.assertEqual((given["amountPaid"], given["amountDue"], given["amountOverpaid"]), (150, 0, 50))
 
     def test_what_accountants_registered_is_told(self):
-        self.send_ok("billings", self.document())
+        self.send_ok("billings", self.bill())
         register = self.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=self.billing().move_id.ids
         )
@@ -120,45 +120,45 @@ class TestBillingPayer(MoneyCase):
         return self.billing().move_id.partner_id.name
 
     def test_a_draft_follows_whoever_pays(self):
-        self.send_ok("billings", self.document("draft"))
+        self.send_ok("billings", self.bill("draft"))
         self.assertEqual(self.customer(), FATHER["name"])
         self.send_ok("students", self.child(MOTHER_ID))
         self.assertEqual(self.customer(), MOTHER["name"])
-        self.send_ok("billings", self.document())
+        self.send_ok("billings", self.bill())
         self.assertEqual((self.customer(), self.billing().move_id.state), (MOTHER["name"], "posted"))
         self.assertFalse(self.billing().payer_id)
 
     def test_both_orders_end_at_one_customer(self):
         self.send_ok("students", self.child(MOTHER_ID))
-        self.send_ok("billings", self.document("draft"))
+        self.send_ok("billings", self.bill("draft"))
         self.assertEqual(self.customer(), MOTHER["name"])
 
     def test_a_posted_invoice_stays_addressed(self):
-        self.send_ok("billings", self.document())
+        self.send_ok("billings", self.bill())
         self.send_ok("students", self.child(MOTHER_ID))
         self.assertEqual(self.customer(), FATHER["name"])
-        self.assertEqual(self.statuses(self.send_ok("billings", self.document())), ["unchanged"])
+        self.assertEqual(self.statuses(self.send_ok("billings", self.bill())), ["unchanged"])
 
     def test_a_customer_whom_somebody_chose_stays(self):
         employer = self.env["res.partner"].create({"name": "Employer"})
-        self.send_ok("billings", self.document("draft"))
+        self.send_ok("billings", self.bill("draft"))
         self.billing().move_id.partner_id = employer
         self.send_ok("students", self.child(MOTHER_ID))
         self.assertEqual(self.customer(), "Employer")
 
     def test_a_payer_who_is_named_stays(self):
-        self.send_ok("billings", self.document("draft", payerExternalId=FATHER_ID))
+        self.send_ok("billings", self.bill("draft", payerExternalId=FATHER_ID))
         self.send_ok("students", self.child(MOTHER_ID))
         self.assertEqual(self.customer(), FATHER["name"])
 
     def test_a_change_in_odoo_counts_too(self):
-        self.send_ok("billings", self.document("draft"))
+        self.send_ok("billings", self.bill("draft"))
         links = self.student(STUDENT_ID).link_ids
         links.filtered("pays").unlink()
         self.assertEqual(self.customer(), MOTHER["name"])
 
     def test_two_who_pay_deserve_a_warning(self):
         self.send_ok("students", self.child(FATHER_ID, MOTHER_ID))
-        report = self.send_ok("billings", self.document())
+        report = self.send_ok("billings", self.bill())
         self.assertIn("Several guardians pay", report.items[0].warnings[0])
         self.assertEqual(self.customer(), FATHER["name"])
