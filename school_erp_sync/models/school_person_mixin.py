@@ -37,10 +37,14 @@ class SchoolPersonMixin(models.AbstractModel):
     @api.constrains("partner_id", "company_id")
     def _check_one_school(self):
         """Whoever shares a contact with another school would read and change what that knows of the family."""
+        # sudo: which company a contact belongs to, even where the user may not see it.
+        contacts = self.sudo().partner_id
+        if len(contacts._get_schools() | contacts.company_id | self.company_id) == 1:
+            # All of one school, as in a batch: nobody need be looked at alone.
+            return
         for role in self:
-            # sudo: which company the contact belongs to, even where the user may not see it.
-            others = (role.partner_id._get_schools() | role.sudo().partner_id.company_id) - role.company_id
-            if others:
+            contact = role.sudo().partner_id
+            if (contact._get_schools() | contact.company_id) - role.company_id:
                 raise ValidationError(
                     self.env._(
                         "The contact of %(name)s belongs to another school or company already. Make a contact of its "
