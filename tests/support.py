@@ -4,6 +4,7 @@ Everything goes over HTTP, as a user would have it; only what HTTP cannot show i
 """
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -287,13 +288,15 @@ class Admin(Odoo):
 class Tables:
     """The tables behind Odoo, to look at."""
 
-    WRITTEN = (
-        "res_partner",
-        "school_student",
-        "school_parent",
-        "school_parent_link",
-        "school_sync_binding",
-        "school_tag",
+    # What requests leave behind besides what is in their documents: the log, problems, answers that are kept.
+    BOOKS = (
+        "school_sync_failure",
+        "school_sync_idempotency_key",
+        "school_sync_incident",
+        "school_sync_log",
+        "school_sync_log_line",
+        "school_sync_rate_bucket",
+        "school_sync_source",
     )
 
     def __init__(self, dsn):
@@ -310,9 +313,34 @@ class Tables:
         ((value,),) = self.rows(query, *values)
         return value
 
+    @functools.cached_property
+    def written(self):
+        """Every table that a document can write, and whether its rows say when they were written."""
+        return dict(
+            self.rows(
+                r"""
+                SELECT c.relname, EXISTS (SELECT FROM pg_attribute a
+                                           WHERE a.attrelid = c.oid AND a.attname = 'write_date')
+                  FROM pg_class c
+                 WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+                   AND c.relname ~ '^(res_partner|school_|account_|product_)' AND c.relname <> ALL(%s)
+                """,
+                list(self.BOOKS),
+            )
+        )
+
     def counts(self):
-        """How many rows there are of everything that a document can write."""
-        return {table: self.one(f"SELECT count(*) FROM {table}") for table in self.WRITTEN}
+        """How many rows there are of everything that a document can write, and when the last was written."""
+        queries = [
+            f"SELECT '{table}', count(*), {'max(write_date)' if is_dated else 'NULL::timestamp'} FROM {table}"
+            for table, is_dated in self.written.items()
+        ]
+        return {table: found for table, *found in self.rows(" UNION ALL ".join(queries))}
+
+    def sizes(self):
+        """How many rows there are of everything."""
+        names = self.rows("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+        return dict(self.rows(" UNION ALL ".join(f"SELECT '{name}', count(*) FROM {name}" for (name,) in names)))
 
     def hold(self, query, *values):
         """A transaction of somebody else's that has run ``query``, and ends when it is closed."""

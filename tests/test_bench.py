@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-ROWS = "parents students again single billings bundle employees growth workers whole stream load memory imports"
+ROWS = "parents students again single billings refused bundle employees growth workers whole stream load memory imports"
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,9 @@ def test_every_row_of_the_table_is_measured(figures):
         "new document, one POST at a time",
         "unchanged document, one POST at a time",
         "billings, 4 lines, created and posted, batch of 200",
+        "batch of 1,000 billings, 1 % refused",
+        "batch of 1,000 billings, 25 % refused",
+        "batch of 1,000 billings, 100 % refused",
         "mixed bundle of 500 families",
         "GET /api/employees, page of 500",
         "growth: batch of new parents at 1,000,000 bindings",

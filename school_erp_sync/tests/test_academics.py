@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import psycopg2
 
-from odoo.exceptions import AccessError, ConcurrencyError
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.tests.common import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -581,7 +581,7 @@ class TestEnrollments(AcademicCase):
 
     def test_student_of_another_school_is_refused(self):
         other = self.env["res.company"].create({"name": "Other School"})
-        with self.assertRaises(Exception):  # noqa: B017  Odoo's words about companies
+        with self.assertRaisesRegex(UserError, "belongs to"):
             self.env["school.enrollment"].create(
                 {
                     "company_id": other.id,

@@ -16,7 +16,7 @@ class TestModels(SyncCase):
 
     def test_a_contact_that_is_a_student_is_not_deleted_by_accident(self):
         self.send_ok("students", STUDENT)
-        with self.assertRaises(Exception):  # noqa: B017  PostgreSQL's restriction, in Odoo's words
+        with self.assertRaisesRegex(UserError, "belongs to a student"):
             self.student(STUDENT["externalId"]).partner_id.unlink()
 
     def test_bulk_and_form_make_the_same_record(self):
