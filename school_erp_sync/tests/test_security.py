@@ -597,6 +597,12 @@ class TestRoles(SecurityCase):
             ):
                 with self.subTest(path), self.assertRaises(AccessError), mute_logger("odoo.models"):
                     attempt()
+        # Nor through the contact, which Odoo joins to a student or guardian with all rights.
+        for model in ("school.student", "school.parent"):
+            people = self.env[model].with_user(self.user(READER))
+            for path in ("employee_ids.ssnid", "partner_id.employee_ids.ssnid", "partner_id.credit_limit"):
+                with self.subTest(path), self.assertRaises(AccessError), mute_logger("odoo.models"):
+                    people.search([(path, "!=", False)])
 
 
 @tagged("post_install", "-at_install")

@@ -3,6 +3,7 @@
 import logging
 
 from odoo import SUPERUSER_ID, api
+from odoo.exceptions import ValidationError
 from odoo.fields import Command
 
 _logger = logging.getLogger(__name__)
@@ -25,3 +26,8 @@ def migrate(cr, version):
             "%s. Give them the rights Invoicing and Sensitive Data where they need them.",
             ", ".join(sorted(people.mapped("login"))),
         )
+    for source in env["school.sync.source"].search([]):
+        try:
+            source._check_employee_domain()
+        except ValidationError as exc:
+            _logger.warning("Source %s keeps its filter of employees until it is edited: %s", source.name, exc)
