@@ -8,9 +8,7 @@ class SchoolFeeMixin(models.AbstractModel):
     _name = "school.fee.mixin"
     _description = "Record about the Fees of a Student"
 
-    student_name = fields.Char(
-        "Student Name", compute="_compute_student", compute_sudo=True, search="_search_student_name"
-    )
+    student_name = fields.Char(compute="_compute_student", compute_sudo=True, search="_search_student_name")
     student_class = fields.Char("Class", compute="_compute_student", compute_sudo=True)
 
     # sudo: those who collect fees are told whose they are, without being readers of students.
