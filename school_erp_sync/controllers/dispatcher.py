@@ -286,9 +286,11 @@ class SchoolSyncDispatcher(Dispatcher):
 
     def _read_body(self, limit):
         """:return: all that the client sends; :raises Problem: 400, 408 or 413 where that is not a whole body"""
-        body = bytearray()
+        body, _ = bytearray(), self.source.env._
         too_large = Problem(
-            413, "too-large", f"The request is larger than {self.source.max_mebibytes} MiB; send smaller batches."
+            413,
+            "too-large",
+            _("The request is larger than %(limit)s MiB. Send smaller batches.", limit=self.source.max_mebibytes),
         )
         if limit < self.upload.left < math.inf:
             raise too_large
@@ -298,11 +300,15 @@ class SchoolSyncDispatcher(Dispatcher):
                 if len(body) > limit:
                     raise too_large
         except TimeoutError as exc:
-            raise _incomplete(f"The body did not arrive within {self.patience} s") from exc
+            raise _incomplete(
+                _("The body did not arrive within %(seconds)s s. Send the request again.", seconds=self.patience)
+            ) from exc
         except (EOFError, ConnectionError) as exc:
-            raise _incomplete("The request ended before its body was complete") from exc
+            raise _incomplete(_("The request ended before its body was complete. Send it again.")) from exc
         except OSError as exc:
-            raise Problem(400, "malformed-chunks", "The body is not in chunks, as Transfer-Encoding says.") from exc
+            raise Problem(
+                400, "malformed-chunks", _("Transfer-Encoding is chunked, but the body is not in chunks.")
+            ) from exc
         return bytes(body)
 
     def claim_key(self, external_id=None):
@@ -358,8 +364,7 @@ class SchoolSyncDispatcher(Dispatcher):
         )
 
 
-def _incomplete(sentence):
-    detail = f"{sentence}. Send the request again."
+def _incomplete(detail):
     return Problem(408, "upload-incomplete", detail, headers={"Retry-After": "1"}, passing=True)
 
 
