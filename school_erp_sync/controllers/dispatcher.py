@@ -286,11 +286,11 @@ class SchoolSyncDispatcher(Dispatcher):
 
     def _read_body(self, limit):
         """:return: all that the client sends; :raises Problem: 400, 408 or 413 where that is not a whole body"""
-        body, _ = bytearray(), self.source.env._
+        body, env = bytearray(), self.source.env
         too_large = Problem(
             413,
             "too-large",
-            _("The request is larger than %(limit)s MiB. Send smaller batches.", limit=self.source.max_mebibytes),
+            env._("The request is larger than %(limit)s MiB. Send smaller batches.", limit=self.source.max_mebibytes),
         )
         if limit < self.upload.left < math.inf:
             raise too_large
@@ -301,13 +301,13 @@ class SchoolSyncDispatcher(Dispatcher):
                     raise too_large
         except TimeoutError as exc:
             raise _incomplete(
-                _("The body did not arrive within %(seconds)s s. Send the request again.", seconds=self.patience)
+                env._("The body did not arrive within %(seconds)s s. Send the request again.", seconds=self.patience)
             ) from exc
         except (EOFError, ConnectionError) as exc:
-            raise _incomplete(_("The request ended before its body was complete. Send it again.")) from exc
+            raise _incomplete(env._("The request ended before its body was complete. Send it again.")) from exc
         except OSError as exc:
             raise Problem(
-                400, "malformed-chunks", _("Transfer-Encoding is chunked, but the body is not in chunks.")
+                400, "malformed-chunks", env._("Transfer-Encoding is chunked, but the body is not in chunks.")
             ) from exc
         return bytes(body)
 
