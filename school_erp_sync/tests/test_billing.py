@@ -360,7 +360,8 @@ class TestBilling(AccountingCase):
                 for document in documents:
                     billing = self.billing(document["externalId"])
                     self.assertEqual(billing.amount_total, float(total))
-                    self.assertEqual(sum(billing.move_id.line_ids.mapped("balance")), 0)
+                    # Since Python 3.12, sum() rounds once, at the end: what no float can hold exactly remains.
+                    self.assertAlmostEqual(sum(billing.move_id.line_ids.mapped("balance")), 0, 6)
                 again = [self.document("billings", document["externalId"])["lines"] for document in documents]
                 self.assertEqual(len({str(lines) for lines in again}), 1)
                 self.assertEqual(self.statuses(self.send_ok("billings", *documents)), ["unchanged"] * 4)
