@@ -7,6 +7,7 @@ from odoo.service import server
 from odoo.service.db import list_dbs
 from odoo.tools import config
 
+from .contract.text import Message, _lt, quote
 from .controllers.dispatcher import SchoolSyncDispatcher
 from .controllers.problem import Problem
 from .models.school_sync_source import KEY_SCOPE
@@ -90,11 +91,14 @@ def _without_database(request):
     if named in served or not named and len(served) == 1:
         return _unavailable(request)
     if named:
-        detail = f'X-Odoo-Database names "{named[:100]}", which this server does not serve. Correct the name.'
+        detail = Message(
+            _lt("X-Odoo-Database names %(name)s, which this server does not serve. Correct the name."),
+            name=quote(named),
+        )
     elif served:
-        detail = "This server serves several databases. Name yours in the header X-Odoo-Database."
+        detail = Message(_lt("This server serves several databases. Name yours in the header X-Odoo-Database."))
     else:
-        detail = "This server serves no database at this address. Check the host name."
+        detail = Message(_lt("This server serves no database at this address. Check the host name."))
     return SchoolSyncDispatcher(request).handle_error(Problem(404, "unknown-database", detail))
 
 
@@ -102,7 +106,7 @@ def _unavailable(request):
     away = Problem(
         503,
         "unavailable",
-        "The database cannot be reached at the moment. Send it again.",
+        Message(_lt("The database cannot be reached at the moment. Send the request again.")),
         headers={"Retry-After": "2"},
     )
     return SchoolSyncDispatcher(request).handle_error(away)

@@ -79,7 +79,7 @@ def test_printed_roster_assignment(fresh):
     again = ok(fresh.api.send("roster-assignments", printed("roster_assignment")))
 
     assert (first["externalId"], first["model"]) == (ROSTER_ID, "school.roster.assignment")
-    assert "waits for it" in first["warnings"][0]
+    assert "is applied when one arrives" in first["warnings"][0]
     assert (again["id"], again["status"], again["version"]) == (first["id"], "unchanged", 1)
     read = fresh.api.read("roster-assignments", ROSTER_ID)
     assert without(read, "updatedAt") == {"externalId": ROSTER_ID, **ROSTER}

@@ -311,11 +311,11 @@ def test_what_was_refused_is_sent_again_once_it_is_mended(fresh, admin, archived
     record_id, billing, line_id = archived
     manager = admin.new_user("group_sync_manager", "base.group_user")
     answer = manager.call("school.sync.log.line", "action_send_again", [line_id])
-    assert "0 went through, 1 did not" in answer["params"]["message"]
+    assert "0 applied, 1 refused again" in answer["params"]["message"]
 
     admin.write("school.student", record_id, active=True)
     answer = manager.call("school.sync.log.line", "action_send_again", [line_id])
-    assert "1 went through, 0 did not" in answer["params"]["message"]
+    assert "1 applied, 0 refused again" in answer["params"]["message"]
     assert fresh.api.read("billings", billing["externalId"])["status"] == "draft"
     (entry,) = admin.read("school.sync.log", [("source_id", "=", fresh.id)], ["path", "created", "entity"], limit=1)
     assert (entry["path"], entry["created"], entry["entity"]) == ("log/send-again", 1, "billings")

@@ -38,7 +38,7 @@ def test_parked_and_told_what_is_missing_and_healed_by_its_arrival(api, admin):
     assert api.read("enrollments", document["externalId"])["studentExternalId"] == pupil["externalId"]
     lines = {line["external_id"]: line for line in admin.lines_of(arrival)}
     assert lines[document["externalId"]]["status"] == "created"
-    assert "had waited" in lines[document["externalId"]]["message"]
+    assert "Applied after waiting" in lines[document["externalId"]]["message"]
     assert admin.log_of(arrival, "received")["received"] == 1
     assert ok(api.post("enrollments", document))["status"] == "unchanged"
 

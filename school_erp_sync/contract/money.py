@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, PlainSerializer
 from pydantic import ValidationError as PydanticValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from .text import _lt, fault, write_number
+from .text import _lt, fault, in_words, write_number
 
 # A JSON number is read as a binary double, which gives 15 decimal digits back exactly, and no more.
 MOST_DIGITS = 15
@@ -22,6 +22,8 @@ _LONGEST_TEXT = 60
 # Not all that Decimal reads: neither 1_000 nor the digits of other scripts are taken for an amount that nobody meant.
 _AMOUNT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?(?P<exponent>\d+))?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+# The fields of documents that hold amounts.
+_AMOUNTS = frozenset({"amount", "total", "unitPrice"})
 # ISO 4217: how many decimals a currency has, where it is not two.
 _DECIMALS = {
     **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
@@ -80,6 +82,19 @@ def to_decimal(number: int | float | str) -> Decimal:
 def write_amount(amount: Decimal, currency: Any) -> str:
     """``amount`` with the decimals of ``currency``, an ISO 4217 code; with two where nobody knows the currency."""
     return write_number(amount, _DECIMALS.get(currency, 2) if isinstance(currency, str) else 2)
+
+
+def write_value(path: str, value: Any, currency: Any = None) -> str:
+    """Return the JSON ``value`` at ``path`` of a document as people read it.
+
+    :param currency: the ISO 4217 code of the currency of its amounts
+    """
+
+    def write(key: str, number: int | float) -> str:
+        exact = to_decimal(number)
+        return write_amount(exact, currency) if key in _AMOUNTS else write_number(exact)
+
+    return in_words(path.rpartition(".")[2], value, write)
 
 
 Money = Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(to_json, when_used="json")]

@@ -6,13 +6,15 @@ sentence and its values apart, so that whoever tells it can look the sentence up
 
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 
 LONGEST_SHOWN = 50
+# What names an entry of an array: a person, a fee, an installment.
+_NAMES = ("externalId", "code", "label", "due")
 # Letters that are no letters: control characters, and those that turn around, hide or break what stands beside them.
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Two letters are joined, or kept apart, by these in Hindi and Persian: they belong to the text.
@@ -62,6 +64,33 @@ def quote(value: Any) -> str:
         for one in value[: LONGEST_SHOWN + 1]
     )
     return f'"{_shorten("".join(shown))}"'
+
+
+def in_words(key: str, value: Any, write: Callable[[str, int | float], str]) -> str:
+    """Return a JSON ``value`` as people read it: the entries of an array below each other, of an object what it says.
+
+    :param key: under which the document says it
+    :param write: returns a number as people read it, given its key
+    """
+    if _says_nothing(value):
+        return ""
+    if isinstance(value, list):
+        between = "\n" if any(isinstance(entry, dict) for entry in value) else ", "
+        return between.join(in_words(key, entry, write) for entry in value)
+    if isinstance(value, dict):
+        # What names the entry goes first: PostgreSQL keeps keys in an order of its own.
+        named = [str(value[name]) for name in _NAMES if value.get(name)]
+        rest = sorted((name, below) for name, below in value.items() if name not in _NAMES and not _says_nothing(below))
+        return ", ".join(
+            [*named, *(name if below is True else f"{name} {in_words(name, below, write)}" for name, below in rest)]
+        )
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return write(key, value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is False or value is None or value in ("", [], {})
 
 
 def _shorten(text: str) -> str:

@@ -16,7 +16,9 @@ from odoo import api
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.http import Dispatcher, Response
 
+from ..contract.text import Message, _lt, quote
 from ..models.school_sync_source import KEY_SCOPE
+from ..sync.texts import ENGLISH
 from .idempotency import Replay, claim, named_by
 from .problem import HEADERS, Problem, problem_of
 from .upload import Upload
@@ -53,6 +55,7 @@ class SchoolSyncDispatcher(Dispatcher):
         self.request_id = uuid.uuid4().hex
         self.key = None
         self.source = None
+        self.lang = ENGLISH
         self.reports = ()
         self.claim = None
         self.allowance = None
@@ -123,7 +126,7 @@ class SchoolSyncDispatcher(Dispatcher):
             self.reports = ()
             problem = problem_of(exc, self.request_id)
             passing = problem.passing
-            response = problem.answer(self.request_id, self.request.httprequest.path)
+            response = self.answer(problem)
         else:
             if self.claim:
                 self.claim.savepoint.close(rollback=False)
@@ -133,6 +136,13 @@ class SchoolSyncDispatcher(Dispatcher):
         self._log(self.source, response, passing=passing)
         self.request.env.cr.flush()
         return response
+
+    def answer(self, problem):
+        """:return: the response that tells of ``problem``, in the language of the API user"""
+        path = self.request.httprequest.path
+        return problem.answer(
+            self.request_id, path.replace(self.key, "[API key]") if self.key else path, lang=self.lang
+        )
 
     def _finish(self, response):
         """``response`` with the headers that every answer has; what the client may still send is not received."""
@@ -151,8 +161,7 @@ class SchoolSyncDispatcher(Dispatcher):
         problem = problem_of(exc, self.request_id)
         self._let_go()
         self.upload.drain(self.patience)
-        path = self.request.httprequest.path
-        response = problem.answer(self.request_id, path.replace(self.key, "[API key]") if self.key else path)
+        response = self.answer(problem)
         if self.source and self.request.httprequest.method not in _SAFE_METHODS:
             self.reports = ()
             try:
@@ -174,7 +183,7 @@ class SchoolSyncDispatcher(Dispatcher):
         for reruns in range(MOST_RERUNS + 1):
             try:
                 with self.request.registry.cursor() as cr:
-                    env = api.Environment(cr, self.source.env.uid, {})
+                    env = api.Environment(cr, self.source.env.uid, self.source.env.context)
                     self._log(self.source.with_env(env), response, passing=passing)
                 return
             except psycopg2.errors.SerializationFailure:
@@ -197,20 +206,24 @@ class SchoolSyncDispatcher(Dispatcher):
         key = key.strip() if kind.lower() == "bearer" else headers.get("X-API-Key", "").strip()
         challenge = {"WWW-Authenticate": 'Bearer realm="school_erp_sync"'}
         if not key:
-            raise Problem(
-                401, "unauthorized", "Send the API key as Authorization: Bearer <key> or X-API-Key.", headers=challenge
-            )
+            detail = Message(_lt("The API key is missing. Send it as Authorization: Bearer <key> or X-API-Key."))
+            raise Problem(401, "unauthorized", detail, headers=challenge)
         env = self.request.env
         uid = env["res.users.apikeys"]._check_credentials(scope=KEY_SCOPE, key=key)
         if not uid:
-            raise Problem(401, "unauthorized", "The API key is unknown, expired or revoked.", headers=challenge)
+            detail = Message(
+                _lt("The API key is unknown, expired or revoked. Ask an Odoo administrator for a new one.")
+            )
+            raise Problem(401, "unauthorized", detail, headers=challenge)
         self.key = key
         # sudo: which source a user speaks for is asked before anything is known of the user's rights. Its settings come
         # along in the same query.
         source = env["school.sync.source"].sudo().search_fetch([("user_id", "=", uid)], limit=1)
         if not source:
-            raise Problem(403, "no-source", "The user of this API key is not the API user of an active sync source.")
-        self.request.update_env(user=uid, context={"allowed_company_ids": source.company_id.ids}, su=False)
+            detail = Message(_lt("The user of this API key is not the API user of an active source."))
+            raise Problem(403, "no-source", detail)
+        self.lang = source._api_context()["lang"]
+        self.request.update_env(user=uid, context=source._api_context(), su=False)
         return source.with_env(self.request.env)
 
     def _check_place_of_key(self, body=b""):
@@ -221,8 +234,12 @@ class SchoolSyncDispatcher(Dispatcher):
             raise Problem(
                 400,
                 "key-exposed",
-                "The API key stands in the address, the Idempotency-Key or the body, where it may be kept and seen. "
-                "Send it in the header Authorization or X-API-Key only, and have a new one made.",
+                Message(
+                    _lt(
+                        "The API key is in the address, the Idempotency-Key or the body, where it may be stored and "
+                        "seen. Send it in the header Authorization or X-API-Key only, and generate a new one."
+                    )
+                ),
             )
 
     def _take_token(self, source):
@@ -240,8 +257,15 @@ class SchoolSyncDispatcher(Dispatcher):
             raise Problem(
                 429,
                 "rate-limited",
-                f"This source may send {source.rate_limit} requests a minute, {source.rate_burst} at once; "
-                f"try again in {self.allowance.wait} s, and send many documents in one request.",
+                Message(
+                    _lt(
+                        "This source may send %(limit)s requests a minute, %(burst)s at once. Try again in "
+                        "%(seconds)s s, and send many documents in one request."
+                    ),
+                    limit=source.rate_limit,
+                    burst=source.rate_burst,
+                    seconds=self.allowance.wait,
+                ),
                 headers={"Retry-After": str(self.allowance.wait)},
                 passing=True,
             )
@@ -250,10 +274,11 @@ class SchoolSyncDispatcher(Dispatcher):
         user, reading = self.source.env.user, self.request.httprequest.method in _SAFE_METHODS
         if not user.has_group(f"school_erp_sync.group_sync_{'reader' if reading else 'writer'}"):
             self.source = None
-            action = "read" if reading else "write"
-            raise Problem(
-                403, "forbidden", f"The user of this API key may not {action}; add it to the Sync group that may."
-            )
+            if reading:
+                detail = _lt("The user of this API key may not read. Add it to a Sync group that may.")
+            else:
+                detail = _lt("The user of this API key may not write. Add it to a Sync group that may.")
+            raise Problem(403, "forbidden", Message(detail))
 
     # ------------------------------------------------------------------
     # What is sent
@@ -264,14 +289,17 @@ class SchoolSyncDispatcher(Dispatcher):
         httprequest, limit = self.request.httprequest, self.source.max_mebibytes * MEBIBYTE
         media_type = httprequest.mimetype
         if not (media_type == "application/json" or media_type.endswith("+json")):
-            raise Problem(
-                415,
-                "unsupported-media-type",
-                f"Content-Type is {media_type[:100] or 'missing'}; send application/json.",
-                headers={"Accept-Post": "application/json"},
-            )
+            if media_type:
+                detail = Message(
+                    _lt("Content-Type %(type)s is not supported. Send application/json."), type=quote(media_type)
+                )
+            else:
+                detail = Message(_lt("Content-Type is missing. Send application/json."))
+            headers = {"Accept-Post": "application/json"}
+            raise Problem(415, "unsupported-media-type", detail, headers=headers)
         if httprequest.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise Problem(415, "unsupported-media-type", "Content-Encoding is not supported; send the JSON plain.")
+            detail = Message(_lt("Content-Encoding is not supported. Send the JSON uncompressed."))
+            raise Problem(415, "unsupported-media-type", detail)
         if not self.body:
             body = self._read_body(limit)
             self._check_place_of_key(body)
@@ -286,11 +314,13 @@ class SchoolSyncDispatcher(Dispatcher):
 
     def _read_body(self, limit):
         """:return: all that the client sends; :raises Problem: 400, 408 or 413 where that is not a whole body"""
-        body, env = bytearray(), self.source.env
+        body = bytearray()
         too_large = Problem(
             413,
             "too-large",
-            env._("The request is larger than %(limit)s MiB. Send smaller batches.", limit=self.source.max_mebibytes),
+            Message(
+                _lt("The request is larger than %(most)s MiB. Send smaller batches."), most=self.source.max_mebibytes
+            ),
         )
         if limit < self.upload.left < math.inf:
             raise too_large
@@ -300,15 +330,14 @@ class SchoolSyncDispatcher(Dispatcher):
                 if len(body) > limit:
                     raise too_large
         except TimeoutError as exc:
-            raise _incomplete(
-                env._("The body did not arrive within %(seconds)s s. Send the request again.", seconds=self.patience)
-            ) from exc
+            detail = _lt("The body did not arrive within %(seconds)s s. Send the request again.")
+            raise _incomplete(Message(detail, seconds=self.patience)) from exc
         except (EOFError, ConnectionError) as exc:
-            raise _incomplete(env._("The request ended before its body was complete. Send it again.")) from exc
+            detail = _lt("The request ended before its body was complete. Send the request again.")
+            raise _incomplete(Message(detail)) from exc
         except OSError as exc:
-            raise Problem(
-                400, "malformed-chunks", env._("Transfer-Encoding is chunked, but the body is not in chunks.")
-            ) from exc
+            detail = Message(_lt("Transfer-Encoding is chunked, but the body is not in chunks."))
+            raise Problem(400, "malformed-chunks", detail) from exc
         return bytes(body)
 
     def claim_key(self, external_id=None):
@@ -321,18 +350,25 @@ class SchoolSyncDispatcher(Dispatcher):
 
     def _parse(self, body):
         if not body.strip():
-            raise Problem(400, "malformed-json", "The body is empty; send a JSON object or an array of objects.")
+            detail = Message(_lt("The body is empty. Send a JSON object or an array of objects."))
+            raise Problem(400, "malformed-json", detail)
         try:
             payload = from_json(body.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
         except ValueError as exc:
-            raise Problem(400, "malformed-json", f"The body is not valid JSON: {exc}.") from exc
+            detail = Message(_lt("The body is not valid JSON: %(reason)s. Correct it."), reason=str(exc))
+            raise Problem(400, "malformed-json", detail) from exc
         if not isinstance(payload, dict | list):
-            raise Problem(400, "malformed-json", "The body must be a JSON object or an array of objects.")
+            detail = Message(_lt("The body must be a JSON object or an array of objects."))
+            raise Problem(400, "malformed-json", detail)
         if isinstance(payload, list) and len(payload) > self.source.max_documents:
             raise Problem(
                 413,
                 "too-large",
-                f"The array holds {len(payload)} documents; send at most {self.source.max_documents} at once.",
+                Message(
+                    _lt("The array holds %(count)s documents. Send at most %(most)s at once."),
+                    count=len(payload),
+                    most=self.source.max_documents,
+                ),
             )
         return payload
 

@@ -5,10 +5,11 @@ import hashlib
 from odoo import http
 from odoo.http import request
 
+from ..contract.text import Message, _lt, quote
 from ..sync import employees
 from ..sync.outbound import BadCursor
 from . import preconditions
-from .inbound import MOST_IN_A_PAGE, Options, bad_option, sync_route
+from .inbound import MOST_IN_A_PAGE, Options, bad_cursor, sync_route
 from .problem import Problem, json_response
 
 _READ = "GET, HEAD, OPTIONS"
@@ -40,7 +41,7 @@ class SchoolSyncEmployeeController(http.Controller):
                 active=active,
             )
         except BadCursor as exc:
-            raise bad_option("cursor", "was not made by this list; leave it out to start from the beginning") from exc
+            raise bad_cursor() from exc
         return _answer({"items": items, "nextCursor": cursor})
 
     @sync_route("/api/employees/<everything:external_id>", "GET", allow=_READ)
@@ -50,7 +51,8 @@ class SchoolSyncEmployeeController(http.Controller):
         Options(set()).check()
         document = None if "\0" in external_id else employees.read_one(source, external_id)
         if document is None:
-            raise Problem(404, "not-found", f"No employee is known as {external_id[:255]!r} in this source.")
+            detail = Message(_lt("This source was given no employee %(name)s."), name=quote(external_id))
+            raise Problem(404, "not-found", detail)
         return _answer(document)
 
     @sync_route("/api/teacher/status", "POST", allow="POST, OPTIONS")
@@ -70,7 +72,8 @@ class SchoolSyncEmployeeController(http.Controller):
 def _check_sends(source):
     request.dispatcher.entity = employees.ENTITY
     if not source.sends_employees:
-        raise Problem(403, "not-enabled", "This source is given no employees; switch Send Employees on in Odoo.")
+        detail = Message(_lt("This source is given no employees. Switch on Send Employees on the source in Odoo."))
+        raise Problem(403, "not-enabled", detail)
 
 
 def _answer(body):

@@ -15,6 +15,7 @@ from odoo.http import Response
 
 from ..contract.base import read
 from ..contract.employee import TeacherStatus
+from ..contract.text import Message, _lt
 from ..models.school_sync_idempotency_key import KeptAnswer
 from ..sync import employees
 from ..sync.item import Status
@@ -108,8 +109,12 @@ def claim(source, httprequest, entity: str, body: bytes, external_id: str | None
             raise Problem(
                 400,
                 "idempotency-key-required",
-                "Idempotency-Key is missing, and this source must send one with each POST and DELETE; "
-                "send the externalId, or an identifier that is new for each request and repeated when it is retried.",
+                Message(
+                    _lt(
+                        "Idempotency-Key is missing; this source must send one with each POST and DELETE. Send the "
+                        "externalId, or an identifier that is new for each request and the same when it is retried."
+                    )
+                ),
             )
         return None
     method = httprequest.method
@@ -126,14 +131,20 @@ def claim(source, httprequest, entity: str, body: bytes, external_id: str | None
         raise Problem(
             422,
             "idempotency-key-reused",
-            "This Idempotency-Key came with another request to the same address before; send a new key with what is "
-            "new, and the old one only with the very same request.",
+            Message(
+                _lt(
+                    "This Idempotency-Key came with another request to the same address before. Send a new key with a "
+                    "new request."
+                )
+            ),
         )
     if not keys._try_lock(source, scope):
         raise Problem(
             409,
             "idempotency-key-in-use",
-            "A request with this Idempotency-Key is still at work. Send it again later to learn what became of it.",
+            Message(
+                _lt("A request with this Idempotency-Key is still running. Send it again later to get its answer.")
+            ),
             headers={"Retry-After": "1"},
             passing=True,
         )
@@ -160,23 +171,26 @@ def _read_key(header: str | None) -> str | None:
         # Headers arrive as Latin-1, whatever they are.
         key = header.encode("latin-1").decode().strip()
     except UnicodeError as exc:
-        raise _bad_key("is not UTF-8") from exc
+        raise _bad_key(_lt("Idempotency-Key is not UTF-8.")) from exc
     if key.startswith('"'):
         quoted = _QUOTED.fullmatch(key)
         if not quoted:
-            raise _bad_key('begins with a quote and is no quoted string; write "…", with \\" and \\\\ within it')
+            raise _bad_key(
+                _lt('Idempotency-Key starts with a quote but is not a quoted string. Write "…", with \\" and \\\\ in.')
+            )
         key = re.sub(r'\\(["\\])', r"\1", quoted[1])
     if not key:
-        raise _bad_key("is empty")
+        raise _bad_key(_lt("Idempotency-Key is empty."))
     if len(key) > LONGEST_KEY:
-        raise _bad_key(f"has {len(key)} characters; send at most {LONGEST_KEY}")
+        detail = _lt("Idempotency-Key has %(count)s characters. Send at most %(most)s.")
+        raise _bad_key(detail, count=len(key), most=LONGEST_KEY)
     if re.search(r"[\x00-\x1f\x7f]", key):
-        raise _bad_key("holds a control character")
+        raise _bad_key(_lt("Idempotency-Key contains a control character. Remove it."))
     return key
 
 
-def _bad_key(sentence: str) -> Problem:
-    return Problem(400, "bad-idempotency-key", f"Idempotency-Key {sentence}.")
+def _bad_key(template: str, **params: Any) -> Problem:
+    return Problem(400, "bad-idempotency-key", Message(template, **params))
 
 
 def _fingerprint(httprequest, body: bytes) -> str:

@@ -10,6 +10,8 @@ from odoo.http import request
 from odoo.modules import Manifest
 
 from ..contract.base import DateTime, FieldError, pointer
+from ..contract.text import Message, _lt
+from ..contract.text import quote as in_quotes
 from ..sync import employees, engine, outbound
 from ..sync.budget import Budget
 from ..sync.item import Item, Report, Status
@@ -81,7 +83,7 @@ class SchoolSyncController(http.Controller):
                 source, entity, limit=limit, cursor=options.get("cursor"), updated_since=updated_since, active=active
             )
         except outbound.BadCursor as exc:
-            raise bad_option("cursor", "was not made by this list; leave it out to start from the beginning") from exc
+            raise bad_cursor() from exc
         return json_response({"items": items, "nextCursor": cursor}, 200)
 
     @sync_route("/api/<string:entity>", "POST", allow=_COLLECTION_METHODS)
@@ -123,7 +125,7 @@ class SchoolSyncController(http.Controller):
                 source, limit=limit, cursor=options.get("cursor"), entity=entity, state=state
             )
         except outbound.BadCursor as exc:
-            raise bad_option("cursor", "was not made by this list; leave it out to start from the beginning") from exc
+            raise bad_cursor() from exc
         return json_response({"items": items, "nextCursor": cursor}, 200)
 
     @sync_route("/api/<string:entity>/<everything:external_id>", "GET", allow=_DOCUMENT_METHODS)
@@ -165,7 +167,8 @@ class SchoolSyncController(http.Controller):
         entities = source._sync_entities()
         if entity not in entities:
             names = ", ".join(sorted({*entities, employees.ENTITY}))
-            raise Problem(404, "not-found", f"There is no such path. Entities are: {names}.")
+            detail = Message(_lt("There is no such path. Entities are: %(names)s."), names=names)
+            raise Problem(404, "not-found", detail)
         if "\0" in external_id:
             raise _unknown(entity, external_id)
         request.dispatcher.entity = entity
@@ -177,14 +180,15 @@ class Options:
     def __init__(self, known: set[str]):
         self._args = request.httprequest.args
         self._errors = [
-            _option_error(name, "stands more than once; send it once")
+            _option_error(name, _lt("%(option)s is sent more than once. Send it once."))
             for name in self._args
             if len(self._args.getlist(name)) > 1
         ]
+        unknown = _lt("%(option)s is not an option here. Leave it out.")
+        if known:
+            unknown = _lt("%(option)s is not an option here. Options are: %(known)s.")
         self._errors += [
-            _option_error(name, "is not an option here" + (f"; there are {', '.join(sorted(known))}" if known else ""))
-            for name in self._args
-            if name not in known
+            _option_error(name, unknown, known=", ".join(sorted(known))) for name in self._args if name not in known
         ]
 
     def get(self, name):
@@ -193,7 +197,7 @@ class Options:
     def text(self, name):
         text = self._args.get(name)
         if text is not None and (not text or "\0" in text):
-            self._errors.append(_option_error(name, "must be a text to compare with; leave it out to get everybody"))
+            self._errors.append(_option_error(name, _lt("%(option)s must not be empty. Leave it out to get all.")))
         return text
 
     def integer(self, name, *, default, least, most):
@@ -201,14 +205,16 @@ class Options:
         if text is None:
             return default
         if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
-            self._errors.append(_option_error(name, f"must be a whole number from {least} to {most}"))
+            detail = _lt("%(option)s must be a whole number from %(least)s to %(most)s.")
+            self._errors.append(_option_error(name, detail, least=least, most=most))
             return default
         return int(text)
 
     def choice(self, name, choices, *, default):
         text = self._args.get(name, default)
         if text not in choices:
-            self._errors.append(_option_error(name, f"must be one of {', '.join(filter(None, choices))}"))
+            detail = _lt("%(option)s must be one of: %(choices)s.")
+            self._errors.append(_option_error(name, detail, choices=", ".join(filter(None, choices))))
         return choices.get(text)
 
     def moment(self, name):
@@ -219,13 +225,14 @@ class Options:
             # In a query string a plus sign stands for a space, and few remember to write %2B before the zone.
             return _MOMENT.validate_python(text[:11] + text[11:].replace(" ", "+"))
         except ValidationError:
-            self._errors.append(_option_error(name, "must be a time with a zone, such as 2025-05-03T10:12:44Z"))
+            detail = _lt("%(option)s must be a time with a zone, such as 2025-05-03T10:12:44Z.")
+            self._errors.append(_option_error(name, detail))
             return None
 
     def check(self):
         """:raises Problem: 400 with all that is wrong with the options"""
         if self._errors:
-            raise Problem(400, "bad-option", "The query string has mistakes.", errors=self._errors)
+            raise bad_options(self._errors)
 
 
 def _how_to_apply():
@@ -245,24 +252,32 @@ def _how_to_apply():
     return how
 
 
-def bad_option(name, sentence):
-    return Problem(400, "bad-option", "The query string has mistakes.", errors=[_option_error(name, sentence)])
+def bad_options(errors):
+    return Problem(400, "bad-option", Message(_lt("The query string has mistakes. See errors.")), errors=errors)
 
 
-def _option_error(name, sentence):
-    name = name[:100]
-    return FieldError(f"?{name}", "bad_option", f"{name} {sentence}")
+def bad_cursor():
+    detail = _lt("%(option)s is not from this list. Leave it out to start from the beginning.")
+    return bad_options([_option_error("cursor", detail)])
+
+
+def _option_error(name, template, **params):
+    return FieldError(f"?{name[:100]}", "bad_option", Message(template, option=in_quotes(name), **params))
 
 
 def _unknown(entity, external_id, *, parked=False):
-    detail = f"No record of {entity} is known as {external_id[:255]!r} in this source."
+    detail = _lt("This source has no record %(name)s in %(entity)s.")
     if parked:
-        detail += " A document of that name is parked: GET /api/sync/parked tells what it waits for."
-    return Problem(404, "not-found", detail)
+        detail = _lt(
+            "This source has no record %(name)s in %(entity)s yet: its document is parked. GET /api/sync/parked shows "
+            "what it waits for."
+        )
+    return Problem(404, "not-found", Message(detail, name=in_quotes(external_id), entity=entity))
 
 
 def _not_allowed(methods):
-    return Problem(405, "method-not-allowed", f"This path takes {methods} only.", headers={"Allow": methods})
+    detail = Message(_lt("This path takes only these methods: %(methods)s."), methods=methods)
+    return Problem(405, "method-not-allowed", detail, headers={"Allow": methods})
 
 
 def _item_json(item: Item, model: str):
@@ -271,8 +286,8 @@ def _item_json(item: Item, model: str):
         body["version"] = item.version
     if item.status is Status.PARKED:
         body["missing"] = [reference.as_json() for reference in item.missing]
-    if item.notes and item.went_through:
-        body["warnings"] = item.notes
+    if item.went_through and (notes := item.notes(request.env)):
+        body["warnings"] = notes
     return body
 
 
@@ -289,7 +304,7 @@ def _answer_one(item: Item, model: str, entity: str):
         # Answered, not raised: the exchange is logged in this transaction.
         headers = _RETRY_NOW if code == 503 else None
         problem = Problem(code, kind, detail, errors=item.errors, extra=body, headers=headers)
-        return problem.answer(request.dispatcher.request_id, request.httprequest.path)
+        return request.dispatcher.answer(problem)
     if item.version is None:
         return json_response(body, code)
     headers = {"ETag": f'"{item.version}"', "Location": f"/api/{entity}/{quote(item.external_id, safe='')}"}
@@ -333,34 +348,50 @@ def _answer_many(body: dict, items: list[Item], errors: list[dict]):
         problem = Problem(
             503,
             "not-tried",
-            request.env._("There was no time left to apply any document. Send them again, in smaller batches."),
+            Message(_lt("There was no time left to apply any document. Send them again, in smaller batches.")),
             headers=_RETRY_NOW,
             extra={**body, "errors": errors},
         )
-        return problem.answer(request.dispatcher.request_id, request.httprequest.path)
-    problem = Problem(422, "invalid-batch", "No document of the batch was applied.", extra={**body, "errors": errors})
-    return problem.answer(request.dispatcher.request_id, request.httprequest.path)
+        return request.dispatcher.answer(problem)
+    detail = Message(_lt("No document of the batch was applied. See errors."))
+    problem = Problem(422, "invalid-batch", detail, extra={**body, "errors": errors})
+    return request.dispatcher.answer(problem)
 
 
 def _check_bundle(source, payload):
     """:raises Problem: 400 where the payload is not a bundle, 413 where it holds too many documents"""
     if not isinstance(payload, dict):
-        raise Problem(400, "malformed-json", "The body must be an object that holds an array for each entity.")
+        detail = Message(_lt("The body must be an object that holds an array for each entity."))
+        raise Problem(400, "malformed-json", detail)
     entities = source._sync_entities()
     errors = [
-        FieldError(pointer(name), "unknown_entity", f"{name[:100]!r} is not one of {', '.join(sorted(entities))}")
+        FieldError(
+            pointer(name),
+            "unknown_entity",
+            Message(
+                _lt("%(name)s is not an entity. Send one of: %(entities)s."),
+                name=in_quotes(name),
+                entities=", ".join(sorted(entities)),
+            ),
+        )
         for name in payload
         if name not in entities
     ]
     errors += [
-        FieldError(pointer(name), "wrong_type", f"{name} must be an array of documents")
+        FieldError(pointer(name), "wrong_type", Message(_lt("%(entity)s must be an array of documents."), entity=name))
         for name, documents in payload.items()
         if name in entities and not isinstance(documents, list)
     ]
     if errors:
-        raise Problem(422, "invalid-bundle", "The bundle has mistakes.", errors=errors)
+        raise Problem(422, "invalid-bundle", Message(_lt("The bundle has mistakes. See errors.")), errors=errors)
     count = sum(map(len, payload.values()))
     if count > source.max_documents:
         raise Problem(
-            413, "too-large", f"The bundle holds {count} documents; send at most {source.max_documents} at once."
+            413,
+            "too-large",
+            Message(
+                _lt("The bundle holds %(count)s documents. Send at most %(most)s at once."),
+                count=count,
+                most=source.max_documents,
+            ),
         )

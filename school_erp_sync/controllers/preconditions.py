@@ -2,6 +2,7 @@
 
 from odoo.http import Response, request
 
+from ..contract.text import Message, _lt, quote
 from ..sync import outbound
 from .idempotency import named_by
 from .problem import HEADERS, Problem
@@ -32,7 +33,10 @@ def refuse() -> None:
             raise Problem(
                 400,
                 "bad-precondition",
-                f"{name} is for one document; send the document alone, or leave the header out.",
+                Message(
+                    _lt("%(header)s is for one document. Send the document alone, or leave the header out."),
+                    header=name,
+                ),
             )
 
 
@@ -52,21 +56,32 @@ def check(source, entity: str, external_id: str | None) -> None:
     found = outbound.read_tagged(source, entity, external_id)
     if found is None:
         if wants_match and http.method == "POST":
-            raise _failed(f"No record of {entity} is known as {external_id[:255]!r}; to create it, leave out If-Match.")
+            detail = _lt("This source has no record %(name)s in %(entity)s. To create it, leave out If-Match.")
+            raise _failed(Message(detail, name=quote(external_id), entity=entity))
         return
     document, tag = found
     tags = {tag, str(document["version"])}
     if wants_match and not any(map(http.if_match.contains, tags)):
         raise _failed(
-            f"{external_id[:255]!r} is at version {document['version']} now, and not as If-Match says; "
-            "get it, see what has changed, and send again.",
+            Message(
+                _lt(
+                    "This record is at version %(version)s now, not at the version of If-Match. GET it, and send your "
+                    "change again."
+                ),
+                version=document["version"],
+            ),
             document,
             tag,
         )
     if wants_none and any(map(http.if_none_match.contains_weak, tags)):
         raise _failed(
-            f"{external_id[:255]!r} is there already, at version {document['version']}, and If-None-Match wants it not "
-            "to be.",
+            Message(
+                _lt(
+                    "This record already exists (version %(version)s). If-None-Match: * only creates. To change the "
+                    "record, leave the header out."
+                ),
+                version=document["version"],
+            ),
             document,
             tag,
         )

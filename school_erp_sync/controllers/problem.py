@@ -4,6 +4,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
@@ -13,8 +14,10 @@ from odoo.exceptions import AccessDenied, AccessError, MissingError, UserError
 from odoo.http import Response
 
 from ..contract.base import FieldError
+from ..contract.text import Message, _lt
 from ..sync.isolation import is_busy
 from ..sync.item import Refused
+from ..sync.texts import ENGLISH, translate
 
 _logger = logging.getLogger(__name__)
 
@@ -28,7 +31,7 @@ class Problem(HTTPException):
 
     :param status: the HTTP status
     :param kind: the last part of the problem's ``type``; stable, for programs
-    :param detail: what was wrong and what to do
+    :param detail: what was wrong and what to do; a :class:`Message` is translated when it is answered
     :param errors: the fields at fault
     :param headers: further headers of the answer
     :param extra: further members of the problem document
@@ -54,16 +57,17 @@ class Problem(HTTPException):
         self.extra = extra or {}
         self.passing = passing
 
-    def answer(self, request_id: str, path: str) -> Response:
+    def answer(self, request_id: str, path: str, lang: str = ENGLISH) -> Response:
         """:return: the response, with ``requestId`` under which the log of the server and of Odoo know it"""
+        in_words = partial(translate, lang=lang)
         body = {
             "type": f"urn:school-erp-sync:problem:{self.kind}",
             "title": HTTP_STATUS_CODES[self.code],
             "status": self.code,
-            "detail": self.description,
+            "detail": in_words(self.description),
             "instance": path,
             "requestId": request_id,
-            "errors": [error.as_json() for error in self.errors],
+            "errors": [error.translated(in_words).as_json() for error in self.errors],
             **self.extra,
         }
         return json_response(body, self.code, {**self.headers, "X-Request-Id": request_id}, MEDIA_TYPE)
@@ -86,18 +90,19 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
             kind = HTTP_STATUS_CODES[code].lower().replace(" ", "-")
             return Problem(code, kind, exc.description or HTTP_STATUS_CODES[code])
         case AccessDenied():
-            return Problem(401, "unauthorized", "The API key is not valid.")
+            return Problem(401, "unauthorized", Message(_lt("The API key is not valid.")))
         case AccessError():
-            return Problem(403, "forbidden", "The user of this API key may not do this; ask an Odoo administrator.")
+            detail = Message(_lt("The user of this API key may not do this. Ask an Odoo administrator for the right."))
+            return Problem(403, "forbidden", detail)
         case MissingError():
-            return Problem(404, "not-found", "The record does not exist any more.")
+            return Problem(404, "not-found", Message(_lt("The record does not exist any more.")))
         case _ if is_busy(exc):
             _logger.warning("request %s gave up: %s", request_id, type(exc).__qualname__)
             exc.loglevel = logging.DEBUG
             return Problem(
                 503,
                 "busy",
-                "The same records are being changed by others. Send it again.",
+                Message(_lt("Other requests are changing the same records. Send the request again.")),
                 headers={"Retry-After": "1"},
                 passing=True,
             )
@@ -105,12 +110,17 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
             error = FieldError(exc.pointer, exc.code, str(exc))
             return Problem(409, exc.code.replace("_", "-"), str(exc), errors=[error])
         case UserError():
-            return Problem(422, "refused", f"Odoo refuses this: {exc}")
+            return Problem(422, "refused", Message(_lt("Odoo refuses this: %(reason)s"), reason=str(exc)))
     # The message of an exception may quote a document, and so a child's data; its type and place do not.
     frames = "".join(traceback.format_tb(exc.__traceback__))
     _logger.error("request %s failed with %s\n%s", request_id, type(exc).__qualname__, frames)
     # Odoo logs what it cannot explain with its message, at this level.
     exc.loglevel = logging.DEBUG
-    return Problem(
-        500, "internal-error", f"Something went wrong inside Odoo; its log knows more under request {request_id}."
+    detail = Message(
+        _lt(
+            "The request failed because of an error in Odoo. Ask its administrator to look for request %(request)s in "
+            "the server log."
+        ),
+        request=request_id,
     )
+    return Problem(500, "internal-error", detail)

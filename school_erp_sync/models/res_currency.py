@@ -22,7 +22,10 @@ class ResCurrency(models.Model):
             item.fail(
                 "/currency",
                 "inactive_currency",
-                f"currency {code!r} is not in use in Odoo; activate it under Invoicing > Configuration > Currencies",
+                self.env._(
+                    "Currency %(code)s is not active in Odoo. Activate it in Invoicing > Configuration > Currencies.",
+                    code=code,
+                ),
             )
         return currencies.get(code)
 

@@ -1,8 +1,15 @@
-from odoo import models
+from odoo import models, tools
+
+from ..sync.texts import ENGLISH
 
 
 class ResUsers(models.Model):
     _inherit = "res.users"
+
+    @tools.ormcache("self.id")
+    def _school_lang(self) -> str:
+        """Return the language in which this API user is answered: its own, else English."""
+        return self.lang if self.lang and self.env["res.lang"]._get_data(code=self.lang) else ENGLISH
 
     def _archive_school_api_users(self) -> None:
         """Archive those of these users who are machines: they have no password and have never logged in."""

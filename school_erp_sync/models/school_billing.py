@@ -6,7 +6,7 @@ from odoo.fields import Command, Domain
 from odoo.tools import html2plaintext, plaintext2html
 
 from ..contract.billing import BillingDocument
-from ..contract.money import to_decimal
+from ..contract.money import to_decimal, write_amount
 from ..contract.text import quote
 from ..sync.conflicts import ODOO
 from ..sync.isolation import check_refused
@@ -15,6 +15,7 @@ from ..sync.merge import value_at
 from ..sync.money import Currency, amount_to_json
 from ..sync.parts import Part, Reference
 from ..sync.plan import Action
+from ..sync.texts import show
 from .billing_parts import (
     LINE_AMOUNT,
     BillingStatus,
@@ -281,8 +282,12 @@ class SchoolBilling(models.Model):
                         item.fail(
                             f"/lines/{index}/taxes/{place}",
                             "unknown_tax",
-                            f"{name!r} is not a sales tax of {source.company_id.name}; "
-                            "name one as Odoo does, under Invoicing > Configuration > Taxes",
+                            self.env._(
+                                "%(tax)s is not a sales tax of %(company)s. Send a name from Invoicing > "
+                                "Configuration > Taxes.",
+                                tax=quote(name),
+                                company=source.company_id.name,
+                            ),
                         )
             source.company_id._school_check_money_dates(item, self._sync_new_dates(item))
             if item in billings:
@@ -308,12 +313,18 @@ class SchoolBilling(models.Model):
         company = source.company_id
         missing = None
         if not company.chart_template:
-            missing = "has no chart of accounts; install a fiscal localization under Invoicing > Configuration"
+            missing = self.env._(
+                "%(company)s has no chart of accounts. Install a fiscal localization under Invoicing > Configuration.",
+                company=company.name,
+            )
         elif not source._get_invoice_journal():
-            missing = "has no sales journal; make one under Invoicing > Configuration > Journals"
+            missing = self.env._(
+                "%(company)s has no sales journal. Create one under Invoicing > Configuration > Journals.",
+                company=company.name,
+            )
         if missing:
             for item in items:
-                item.fail("", "accounting_not_configured", f"{company.name} {missing}")
+                item.fail("", "accounting_not_configured", missing)
             return False
         if not source._get_payment_journal():
             for item in items:
@@ -321,7 +332,10 @@ class SchoolBilling(models.Model):
                     item.fail(
                         "/payments",
                         "no_payment_journal",
-                        f"{company.name} has no bank or cash journal; choose one on the sync source, under Accounting",
+                        self.env._(
+                            "%(company)s has no bank or cash journal. Choose one on the source, under Accounting.",
+                            company=company.name,
+                        ),
                     )
         return True
 
@@ -405,8 +419,8 @@ class SchoolBilling(models.Model):
                     # The contract, which knows no currency, is content with any number of decimals.
                     detail = self.env._(
                         "The amount is %(amount)s, but quantity, unitPrice and discount come to %(net)s.",
-                        amount=f"{to_decimal(part['amount']):f}",
-                        net=f"{net.normalize():f}",
+                        amount=write_amount(to_decimal(part["amount"]), currency.name),
+                        net=write_amount(net, currency.name),
                     )
                     item.fail(place, "total_mismatch", detail)
         if document.get("total") is not None:
@@ -420,7 +434,7 @@ class SchoolBilling(models.Model):
             detail = self.env._(
                 "Billing %(billing)s has payments in %(currency)s, so its currency cannot change. Reverse the payments "
                 "in Odoo, and bill anew under another externalId.",
-                billing=item.external_id,
+                billing=quote(item.external_id),
                 currency=billing.currency_id.name,
             )
             item.fail("/currency", "registered_payment", detail, Status.CONFLICT)
@@ -432,7 +446,10 @@ class SchoolBilling(models.Model):
                 item.fail(
                     "/status",
                     "credited_invoice",
-                    f"invoice {move.name} was credited in full; bill anew under another externalId",
+                    self.env._(
+                        "Invoice %(invoice)s was credited in full. Bill again under another externalId.",
+                        invoice=move.name,
+                    ),
                     Status.CONFLICT,
                 )
             return
@@ -443,17 +460,27 @@ class SchoolBilling(models.Model):
             item.fail(
                 "/status",
                 "posted_invoice",
-                f"invoice {move.name} is posted and cannot go back to draft; send cancelled, or leave it",
+                self.env._(
+                    "Invoice %(invoice)s is posted and cannot return to draft. Send cancelled to cancel it.",
+                    invoice=move.name,
+                ),
                 Status.CONFLICT,
             )
+        currency = document.get("currency") or billing.currency_id.name
         for path in billing._get_fixed_paths():
             if path in item.paths and source.posted_policy == "refuse" and document["status"] != "cancelled":
                 item.fail(
                     f"/{path}",
                     "posted_invoice",
-                    f"{path} was {value_at(last, path)!r} and would be {value_at(document, path)!r}, but invoice "
-                    f"{move.name} is posted. Send it as cancelled and bill anew under another externalId, or let the "
-                    "source reverse and reissue",
+                    self.env._(
+                        "Invoice %(invoice)s is posted, so %(field)s cannot change from %(before)s to %(after)s. Send "
+                        "the status cancelled and bill again under another externalId, or have the source reverse and "
+                        "reissue posted invoices.",
+                        invoice=move.name,
+                        field=path,
+                        before=show(self.env, path, value_at(last, path), billing.currency_id.name),
+                        after=show(self.env, path, value_at(document, path), currency),
+                    ),
                     Status.CONFLICT,
                 )
         registered = {payment.external_id: payment for payment in billing.payment_ids}
@@ -583,23 +610,41 @@ class SchoolBilling(models.Model):
             if move.posted_before and item.paths.isdisjoint(("status", "payments")) and not item.binding.deleted
         }
         for item in at_work:
-            item.warn(f"invoice {drafts[item].name} was reset to draft in Odoo, and stays so until it is posted there")
+            item.warn(
+                self.env._(
+                    "Invoice %(invoice)s was reset to draft in Odoo. It stays a draft until it is posted there.",
+                    invoice=drafts[item].name,
+                )
+            )
         to_post = self.env["account.move"].concat(*(move for item, move in drafts.items() if item not in at_work))
         to_post._school_post()
         for item, billing in billings.items():
             if billing.move_id in to_post and billing.move_id.date > billing.issue_date:
                 item.warn(
-                    f"the period of {billing.issue_date} is locked; "
-                    f"invoice {billing.move_id.name} is accounted for on {billing.move_id.date}"
+                    self.env._(
+                        "The period of %(day)s is locked. Invoice %(invoice)s is accounted for on %(date)s.",
+                        day=billing.issue_date.isoformat(),
+                        invoice=billing.move_id.name,
+                        date=billing.move_id.date.isoformat(),
+                    )
                 )
             status = item.decision.document["status"]
             if status == "cancelled":
                 billing._cancel_move(source)
             elif status in ("sent", "overdue") and billing.state in ("partial", "paid"):
-                item.warn(f"invoice {billing.move_id.name} is {billing.state}; the status {status} changes nothing")
+                item.warn(
+                    self.env._(
+                        "Invoice %(invoice)s is paid in part or in full. The status %(status)s changed nothing.",
+                        invoice=billing.move_id.name,
+                        status=status,
+                    )
+                )
             elif status in _POSTED and billing.state == "cancelled":
                 item.warn(
-                    f"invoice {billing.move_id.name} was cancelled in Odoo, and stays so until the status changes"
+                    self.env._(
+                        "Invoice %(invoice)s was cancelled in Odoo. It stays cancelled until the status changes.",
+                        invoice=billing.move_id.name,
+                    )
                 )
         self._sync_register_payments(
             source, {item: billing for item, billing in billings.items() if item not in at_work}
@@ -677,7 +722,9 @@ class SchoolBilling(models.Model):
     @api.model
     def _get_sales_taxes(self, company) -> dict:
         """:return: the sales taxes of ``company``, by their name in lower case"""
-        taxes = self.env["account.tax"].search([("type_tax_use", "=", "sale"), ("company_id", "parent_of", company.id)])
+        domain = [("type_tax_use", "=", "sale"), ("company_id", "parent_of", company.id)]
+        # Sources name them as in English, whatever the language of the API user.
+        taxes = self.env["account.tax"].with_context(lang=None).search(domain)
         return {tax.name.casefold(): tax for tax in taxes}
 
     def _prepare_move(self, lines: list[dict], products: dict, taxes: dict, journal) -> dict:
@@ -818,7 +865,7 @@ class SchoolBilling(models.Model):
             self.env._(
                 "Several guardians pay for student %(student)s. The invoice is addressed to %(customer)s. To bill "
                 "another one, send payerExternalId.",
-                student=item.decision.document["studentExternalId"],
+                student=quote(item.decision.document["studentExternalId"]),
                 customer=self.move_id.partner_id.name,
             )
         )

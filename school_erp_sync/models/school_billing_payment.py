@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..contract.text import quote
 from ..sync.item import Item
 
 
@@ -108,8 +109,8 @@ class SchoolBillingPayment(models.Model):
             except UserError:
                 item.warn(
                     self.env._(
-                        "Payment %(payment)s is booked on %(date)s already, and stays so.",
-                        payment=said["externalId"],
+                        "Payment %(payment)s is already booked on %(date)s. Its date was not changed.",
+                        payment=quote(said["externalId"]),
                         date=self.payment_id.date.isoformat(),
                     )
                 )
@@ -131,7 +132,7 @@ class SchoolBillingPayment(models.Model):
                     self.env._(
                         "The period of %(day)s is locked. Payment %(payment)s is accounted for on %(date)s.",
                         day=payment.date.isoformat(),
-                        payment=payment.external_id or move.name,
+                        payment=quote(payment.external_id or move.name),
                         date=move.date.isoformat(),
                     )
                 )

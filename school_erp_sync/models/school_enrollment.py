@@ -164,7 +164,7 @@ class SchoolEnrollment(models.Model):
                     "/endDate",
                     "end_before_start",
                     self.env._(
-                        "endDate %(end)s is not after startDate %(start)s: it is the day after the last attendance",
+                        "endDate %(end)s is not after startDate %(start)s. Send the day after the last attendance.",
                         end=end.isoformat(),
                         start=start.isoformat(),
                     ),

@@ -10,6 +10,8 @@ from odoo.tools import SQL, email_normalize
 
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
 
+from ..contract.base import pointer
+from ..contract.text import quote
 from ..sync.contacts import State
 from ..sync.item import Item, Reference
 from ..sync.merge import value_at
@@ -186,7 +188,13 @@ class SchoolPersonMixin(models.AbstractModel):
                 possible = False
             if not possible:
                 # A family is worth more than a phone number: it is kept as given, and the sender is told.
-                item.warn(f"/{path.replace('.', '/')} does not look like a phone number and was kept as it is")
+                item.warn(
+                    self.env._(
+                        "%(pointer)s %(number)s does not look like a phone number. It was kept as it is.",
+                        pointer=pointer(*path.split(".")),
+                        number=quote(number),
+                    )
+                )
 
     @api.model
     def _sync_create(self, source, items: list[Item]):
@@ -224,8 +232,10 @@ class SchoolPersonMixin(models.AbstractModel):
             if contact in staff and values:
                 # Whoever may change a colleague's e-mail may take over the account; and the rest is for HR to keep.
                 item.warn(
-                    f"contact {contact.id} belongs to a member of staff: "
-                    "name, address, phone and e-mail were left as Odoo has them"
+                    self.env._(
+                        "Contact %(contact)s belongs to a member of staff. Name, address, phone and e-mail are kept.",
+                        contact=contact.id,
+                    )
                 )
             elif values:
                 contact.write(values)
@@ -268,6 +278,7 @@ class SchoolPersonMixin(models.AbstractModel):
                 found[self._sync_contact_key(source, contact)].append(contact)
         known = self.with_context(active_test=False).search([("partner_id", "in", contacts.ids)])
         taken = set(known.partner_id.ids)
+        rules = dict(source._fields["match_rule"]._description_selection(self.env))
         for key, key_items in wanted.items():
             contacts = found.get(key, [])
             if not contacts:
@@ -275,13 +286,19 @@ class SchoolPersonMixin(models.AbstractModel):
             if len(contacts) > 1 or len(key_items) > 1 or contacts[0].id in taken:
                 for item in key_items:
                     item.warn(
-                        f"{len(contacts)} contact(s) and {len(key_items)} document(s) match by "
-                        f"{dict(source._fields['match_rule'].selection)[source.match_rule].lower()}; "
-                        "a new contact was made rather than guessing"
+                        self.env._(
+                            "Contacts with the same %(rule)s: %(contacts)s; documents with it: %(documents)s. It is "
+                            "not clear which belong together, so a new contact was created.",
+                            rule=rules[source.match_rule],
+                            contacts=len(contacts),
+                            documents=len(key_items),
+                        )
                     )
             else:
                 key_items[0].values["partner_id"] = contacts[0].id
-                key_items[0].warn(f"took over contact {contacts[0].id}, which was there already")
+                key_items[0].warn(
+                    self.env._("The existing contact %(contact)s was taken over.", contact=contacts[0].id)
+                )
 
     @api.model
     def _sync_found_paths(self):

@@ -178,7 +178,7 @@ class SchoolRosterAssignment(models.Model):
             if item.res_id in completed and item.values.get("event") == _REQUESTED:
                 # A request that comes late, or twice, does not undo what it asked for.
                 del item.values["event"]
-                item.warn(self.env._("this assignment is completed already; the request changes nothing about that"))
+                item.warn(self.env._("This assignment is completed already. The request changed nothing."))
             if item.decision.updated_at:
                 moment = item.decision.updated_at.astimezone(timezone.utc)
                 item.values["source_updated_at"] = moment.replace(tzinfo=None, microsecond=0)
@@ -208,13 +208,12 @@ class SchoolRosterAssignment(models.Model):
             if assignment.state == "waiting":
                 item.warn(
                     self.env._(
-                        "no enrollment of this student covers %(day)s yet; "
-                        "the assignment waits for it, and is applied when it comes",
+                        "No enrollment of this student covers %(day)s yet. The assignment is applied when one arrives.",
                         day=assignment.date_start.isoformat(),
                     )
                 )
             elif assignment.state == "assigned" and assignment != last[enrollment]:
-                item.warn(self.env._("a later assignment of the same enrollment counts; this one was only kept"))
+                item.warn(self.env._("A later assignment of the same enrollment applies. This one was stored only."))
             # A new assignment adds to the enrollment. A changed one, or one that replaces another of the same day,
             # corrects it: the enrollment may then be sent again, unchanged, to correct it back.
             if item.status is not Status.CREATED or same_day[enrollment, assignment.date_start] > 1:

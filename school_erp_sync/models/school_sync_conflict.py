@@ -113,11 +113,11 @@ class SchoolSyncConflict(models.Model):
             return notify(
                 "warning",
                 self.env._(
-                    "In Odoo, %s was changed once more meanwhile. Look at both sides again.",
-                    ", ".join(again.mapped("display_name")),
+                    "%(records)s changed again in Odoo in the meantime. Check both sides again.",
+                    records=", ".join(again.mapped("display_name")),
                 ),
             )
-        return notify("success", self.env._("Decided."))
+        return notify("success", self.env._("The decision was applied."))
 
     def _check_all_seen(self) -> None:
         """:raises odoo.exceptions.AccessError: where a conflict is about something that the user may not see"""

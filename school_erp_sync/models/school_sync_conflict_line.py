@@ -1,16 +1,12 @@
-import json
 from typing import Any
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..contract.money import write_value
 from ..sync import conflicts, engine
-from ..sync.merge import is_empty
 from ..sync.parts import collect
 from .school_sync_mixin import SENSITIVE
-
-# What names an entry of an array: a person, a fee, an installment.
-_NAMES = ("externalId", "code", "label", "due")
 
 
 class SchoolSyncConflictLine(models.Model):
@@ -47,9 +43,9 @@ class SchoolSyncConflictLine(models.Model):
     @api.depends("base_value", "odoo_value", "source_value")
     def _compute_texts(self):
         for line in self:
-            line.base_text = _in_words(line.base_value)
-            line.odoo_text = _in_words(line.odoo_value)
-            line.source_text = _in_words(line.source_value)
+            line.base_text = write_value(line.path, line.base_value)
+            line.odoo_text = write_value(line.path, line.odoo_value)
+            line.source_text = write_value(line.path, line.source_value)
 
     def action_keep(self):
         """Choose Odoo's side; applied when the conflict is decided."""
@@ -101,21 +97,5 @@ class SchoolSyncConflictLine(models.Model):
 
     def _choose(self, side: str) -> None:
         if self.conflict_id.filtered(lambda conflict: conflict.state != "open"):
-            raise UserError(self.env._("This is decided already."))
+            raise UserError(self.env._("This conflict is decided already."))
         self.choice = side
-
-
-def _in_words(value: Any) -> str | bool:
-    """``value`` as people read it: the entries of an array below each other, of an object what it says."""
-    if is_empty(value):
-        return False
-    if isinstance(value, list):
-        between = "\n" if any(isinstance(entry, dict) for entry in value) else ", "
-        return between.join(str(_in_words(entry) or "") for entry in value)
-    if isinstance(value, dict):
-        # What names the entry goes first: a jsonb has its keys in an order of its own.
-        named = [value[key] for key in _NAMES if value.get(key)]
-        rest = {key: below for key, below in value.items() if key not in _NAMES and not is_empty(below)}
-        said = [key if below is True else f"{key} {_in_words(below)}" for key, below in sorted(rest.items())]
-        return ", ".join([*named, *said])
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -9,6 +9,7 @@ from odoo.tools import SQL
 
 from ..contract.base import FieldError, read
 from ..contract.employee import EmployeeIdentity, TeacherStatus
+from ..contract.text import quote
 from ..sync.item import Item
 from ..sync.status import LOGGED_AS, Outcome, Progress, StatusReport, decide_status
 from ..sync.texts import in_language_of
@@ -301,11 +302,11 @@ class SchoolSyncEmployee(models.Model):
         for item in items:
             outcome, row = Outcome.INVALID, None
             if not item.errors:
-                outcome, row = _find_row(item, by_external_id, by_res_id)
+                outcome, row = _find_row(self.env, item, by_external_id, by_res_id)
             if row:
                 item.res_id, item.external_id = row.res_id, row.external_id
                 outcome, progress[row] = decide_status(progress[row], item.document)
-                _explain(item, outcome, progress[row])
+                _explain(self.env, item, outcome, progress[row])
                 touched[row] = touched.get(row, False) or outcome in (Outcome.SYNCED, Outcome.ERROR)
             item.status = LOGGED_AS[outcome]
             outcomes.append(outcome)
@@ -395,35 +396,51 @@ def _read_status(user, index: int, raw: Any) -> Item:
     return Item(index, raw, external_id, reading.document, errors=reading.errors, warnings=reading.warnings)
 
 
-def _find_row(item: Item, by_external_id, by_res_id):
+def _find_row(env, item: Item, by_external_id, by_res_id):
     """:return: what to answer if there is no row that ``item`` names, or more than one; and the row, if there is one"""
     external_id, employee_id = item.document.get("externalId"), item.document.get("employeeId")
     row = by_external_id.get(external_id) if external_id else by_res_id.get(employee_id)
     if row and employee_id and row.res_id != employee_id:
-        detail = f"employeeId {employee_id} and externalId {external_id!r} are not the same employee; send one of them"
+        detail = env._(
+            "employeeId %(id)s and externalId %(name)s are different employees. Send one of them.",
+            id=employee_id,
+            name=quote(external_id),
+        )
         item.errors.append(FieldError("/employeeId", "mismatch", detail))
         return Outcome.INVALID, None
     if not row:
         name = "externalId" if external_id else "employeeId"
-        detail = f"{name} {external_id or employee_id!r} is no employee that this source was given"
+        detail = env._(
+            "%(field)s %(name)s is not an employee that this source was given.",
+            field=name,
+            name=quote(external_id or employee_id),
+        )
         item.errors.append(FieldError(f"/{name}", "unknown_employee", detail))
     return Outcome.UNKNOWN, row
 
 
-def _explain(item: Item, outcome: Outcome, progress: Progress) -> None:
+def _explain(env, item: Item, outcome: Outcome, progress: Progress) -> None:
     version = item.document["version"]
     if outcome is Outcome.UNKNOWN:
-        detail = f"version {version} was never given out; the newest is {progress.version}"
+        detail = env._(
+            "Version %(version)s does not exist. The newest version is %(newest)s.",
+            version=version,
+            newest=progress.version,
+        )
         item.errors.append(FieldError("/version", "unknown_version", detail))
     elif outcome is Outcome.STALE and version < progress.version:
-        detail = (
-            f"the employee was changed in Odoo after version {version}; version {progress.version} is the newest: "
-            "get it and report on that"
+        detail = env._(
+            "The employee was changed in Odoo after version %(version)s. GET version %(newest)s and report on that.",
+            version=version,
+            newest=progress.version,
         )
         item.errors.append(FieldError("/version", "stale_version", detail))
     elif outcome is Outcome.STALE:
-        detail = f"syncedAt lies before {progress.said_at.isoformat()}, the time of an answer that is held already"
+        detail = env._(
+            "syncedAt is before %(held)s, the time of a newer answer. Nothing was changed.",
+            held=progress.said_at.isoformat(),
+        )
         item.errors.append(FieldError("/syncedAt", "stale_answer", detail))
     elif progress.state == "error":
         code, message = item.document.get("code"), item.document.get("message")
-        item.errors.append(FieldError("", code or "refused", message or code or "No reason was given."))
+        item.errors.append(FieldError("", code or "refused", message or code or env._("No reason was given.")))

@@ -121,7 +121,7 @@ class SchoolSyncIncident(models.Model):
             for item in report.items:
                 external_id = item.external_id or WHOLE_REQUEST
                 if item.status in FAILING:
-                    failed[external_id] = _failure(item)
+                    failed[external_id] = _failure(self.env, item)
                     passed.discard(external_id)
                 elif item.went_through and not item.errors:
                     passed.add(external_id)
@@ -206,7 +206,7 @@ class SchoolSyncIncident(models.Model):
     def _resolve_settled(self) -> None:
         """Resolve those of these incidents of which nothing is left."""
         self.filtered(lambda incident: not incident.failure_count)._resolve(
-            self.env._("All of it has gone through meanwhile.")
+            self.env._("Everything has been applied since.")
         )
 
     def _resolve(self, why: str) -> None:
@@ -255,8 +255,8 @@ class SchoolSyncIncident(models.Model):
         return action
 
 
-def _failure(item: Item) -> tuple[str, str]:
+def _failure(env, item: Item) -> tuple[str, str]:
     """The kind of problem that ``item`` has, and what to say of it."""
     if item.status in (Status.CONFLICT, Status.PARKED):
-        return item.status.value, "\n".join([error.detail for error in item.errors] + item.notes)
+        return item.status.value, "\n".join([error.detail for error in item.errors] + item.notes(env))
     return item.errors[0].code, "\n".join(error.detail for error in item.errors)

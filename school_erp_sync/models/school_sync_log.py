@@ -150,22 +150,33 @@ class SchoolSyncLog(models.Model):
 
     @api.model
     def _line_message(self, item: Item) -> str | None:
-        in_words = item.status is Status.REFUSED
-        sentences = [
-            error.detail if in_words else f"{error.pointer or '/'}: {error.detail}" for error in item.errors
-        ] + item.notes
-        if item.healing and item.status in (Status.CREATED, Status.UPDATED):
-            sentences.insert(0, "had waited, and was applied now")
-        if item.status is Status.UPDATED:
-            sentences.insert(0, f"changed: {', '.join(sorted(item.paths)) or 'nothing but its archived state'}")
-        return "\n".join(sentences) or None
+        sentences = [] if (done := self._describe_change(item)) is None else [done]
+        for error in item.errors:
+            # What a source says of an employee is about no field.
+            bare = item.status is Status.REFUSED
+            sentences.append(error.detail if bare else f"{error.pointer or '/'}: {error.detail}")
+        return "\n".join(sentences + item.notes(self.env)) or None
+
+    @api.model
+    def _describe_change(self, item: Item) -> str | None:
+        """Return what became of a document that was applied, where its status does not say it all."""
+        is_late = item.healing and item.status in (Status.CREATED, Status.UPDATED)
+        if item.status is not Status.UPDATED:
+            return self.env._("Applied after waiting.") if is_late else None
+        changed = ", ".join(sorted(item.paths))
+        if is_late:
+            if changed:
+                return self.env._("Applied after waiting. Changed: %(fields)s.", fields=changed)
+            return self.env._("Applied after waiting. The record was restored.")
+        return self.env._("Changed: %(fields)s.", fields=changed) if changed else self.env._("The record was restored.")
 
     @api.model
     def _shorten(self, text: str) -> str:
         text = text.replace("\0", "\N{SYMBOL FOR NULL}")
         if len(text) <= PAYLOAD_LENGTH:
             return text
-        return f"{text[:PAYLOAD_LENGTH]}\n… {len(text) - PAYLOAD_LENGTH} more characters were not kept"
+        left = self.env._("… %(count)s more characters were not kept.", count=len(text) - PAYLOAD_LENGTH)
+        return f"{text[:PAYLOAD_LENGTH]}\n{left}"
 
     @api.autovacuum
     def _gc_logs(self):

@@ -75,7 +75,9 @@ class SchoolSyncLogLine(models.Model):
         lines -= overtaken
         if not lines:
             raise UserError(
-                self.env._("There is nothing to send again: it went through, was overtaken, or is kept no longer.")
+                self.env._(
+                    "There is nothing to apply again: it was applied, a newer document replaced it, or it expired."
+                )
             )
         applied = 0
         for (source, entity), of_entity in lines.grouped(lambda line: (line.source_id, line.entity)).items():
@@ -86,8 +88,8 @@ class SchoolSyncLogLine(models.Model):
         return notify(
             "success" if applied == len(lines) and not overtaken else "warning",
             self.env._(
-                "%(applied)s went through, %(refused)s did not, %(overtaken)s left out because something newer has "
-                "been applied since. The top of the log tells more.",
+                "%(applied)s applied, %(refused)s refused again, %(overtaken)s skipped because a newer document was "
+                "applied. See the newest entries of the log.",
                 applied=applied,
                 refused=len(lines) - applied,
                 overtaken=len(overtaken),

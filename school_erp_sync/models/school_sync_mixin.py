@@ -6,6 +6,7 @@ from typing import Any
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from ..contract.text import quote
 from ..sync import parts
 from ..sync.item import Item, Reference
 from ..sync.merge import put, said_paths, value_at
@@ -186,9 +187,9 @@ class SchoolSyncMixin(models.AbstractModel):
             if record[name] in archived:
                 item.warn(
                     self.env._(
-                        "%(record)s is archived in Odoo. This document was applied; "
-                        "if the record was archived by mistake, restore it.",
-                        record=external_ids.get(record[name].id) or record[name].display_name,
+                        "%(record)s is archived in Odoo. This document was applied. "
+                        "If the record was archived by mistake, restore it.",
+                        record=quote(external_ids.get(record[name].id) or record[name].display_name),
                     )
                 )
 
@@ -222,8 +223,10 @@ class SchoolSyncMixin(models.AbstractModel):
 
         :param paths: what is asked for; None for everything, and more may be told
         """
+        # Documents are the same in every language: what is merged must not depend on who sends it, or decides.
+        records = self.with_context(lang=None)
         columns = {
-            path: part.read_from(self, source)
+            path: part.read_from(records, source)
             for path, part in self._sync_get_parts().items()
             if paths is None or path in paths
         }
@@ -238,7 +241,8 @@ class SchoolSyncMixin(models.AbstractModel):
             if part.field and not isinstance(part, parts.Reference)
         }
         names = list({part.field for part in stored.values()})
-        blank = self.new(self.default_get(names))
+        model = self.with_context(lang=None)
+        blank = model.new(model.default_get(names))
         return {path: part.read_from(blank, source)[0] for path, part in stored.items()}
 
     def _sync_written_at(self) -> datetime:

@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
 
 from ..contract.base import read
+from ..contract.text import quote
 from ..sync import engine, parking
 from ..sync.item import Status, Waiting
 from ..sync.texts import in_language_of
@@ -107,7 +108,7 @@ class SchoolSyncParked(models.Model):
         return notify(
             "warning" if others or waiting else "success",
             self.env._(
-                "%(applied)s applied, %(waiting)s still waiting, %(others)s not applied; the sync log tells why.",
+                "%(applied)s applied, %(waiting)s still parked, %(others)s not applied. The sync log says why.",
                 applied=applied,
                 waiting=waiting,
                 others=others,
@@ -174,7 +175,7 @@ class SchoolSyncParked(models.Model):
             failed = {}
             for one in parked:
                 one.message = self.env._(
-                    "Waited until %(day)s for %(missing)s, which has not come.",
+                    "Expired on %(day)s: %(missing)s did not arrive.",
                     day=fields.Date.to_string(one.expires_at),
                     missing=one.waits_for,
                 )
@@ -214,12 +215,12 @@ class SchoolSyncParked(models.Model):
         try:
             raw = json.loads(text or "")
         except ValueError as exc:
-            raise UserError(self.env._("This is not valid JSON: %s", exc)) from exc
+            raise UserError(self.env._("This is not valid JSON: %(reason)s", reason=exc)) from exc
         document = self.source_id._sync_model(self.entity)._sync_document
         reading = in_language_of(self.env.user, read(document, raw))
         sentences = [f"{error.pointer}: {error.detail}" for error in reading.errors]
         if not sentences and reading.document["externalId"] != self.external_id:
-            sentences = [self.env._("/externalId: must stay %s", self.external_id)]
+            sentences = [self.env._("/externalId must stay %(name)s.", name=quote(self.external_id))]
         if sentences:
             raise UserError("\n".join(sentences))
         return reading.document

@@ -50,4 +50,4 @@ class SchoolSyncPolicy(models.Model):
         known = dict(self._get_scopes())
         for policy in self:
             if policy.scope not in known:
-                raise ValidationError(self.env._("%s is no part of any document.", policy.scope))
+                raise ValidationError(self.env._("%(scope)s is not a field of any document.", scope=policy.scope))

@@ -78,8 +78,13 @@ class SchoolSyncSource(models.Model):
         self.ensure_one()
         # sudo: which user that is may be known to system administrators only.
         user = self.sudo().user_id
-        context = {"allowed_company_ids": self.company_id.ids, "school_sync_decided_by": self.env.uid}
+        context = {**self._api_context(), "school_sync_decided_by": self.env.uid}
         return self.with_env(self.env(user=user.id, context=context, su=False))
+
+    def _api_context(self) -> dict:
+        """Return the context in which the API user works: its school, and the language in which it is answered."""
+        # sudo: which user that is may be known to system administrators only.
+        return {"allowed_company_ids": self.company_id.ids, "lang": self.sudo().user_id._school_lang()}
 
     def _log_internal(self, path: str, *reports: Report) -> None:
         """Log what somebody did in Odoo on behalf of this source, as an exchange of its own.

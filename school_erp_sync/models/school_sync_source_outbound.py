@@ -94,7 +94,9 @@ class SchoolSyncSource(models.Model):
                 domain = Domain(literal_eval(source.employee_domain))
                 domain.validate(self.env["hr.employee"])
             except (SyntaxError, ValueError, TypeError, AttributeError) as exc:
-                raise ValidationError(self.env._("Which employees are sent is not a valid filter: %s", exc)) from exc
+                raise ValidationError(
+                    self.env._("The filter of employees is not valid: %(reason)s", reason=exc)
+                ) from exc
             if others := _fields_of(domain) - _SENT_FIELDS:
                 raise ValidationError(
                     self.env._(

@@ -10,6 +10,7 @@ import psycopg2.errors
 
 from odoo.exceptions import ConcurrencyError
 
+from ..contract.base import pointer
 from .item import Item, Status, open_items
 from .merge import Clash, is_empty, merge, overlay, put, said_paths, value_at, without
 from .plan import Action, parse_time
@@ -52,9 +53,9 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
         item.clashes = [(clash, _winner(item, clash, policies[clash.path], choices or {})) for clash in clashes]
         item.paths |= {clash.path for clash, winner in item.clashes if winner == SOURCE}
         if any(winner is None for _clash, winner in item.clashes):
-            _ask(item)
+            _ask(model.env, item)
         else:
-            _keep_ours(item, record, parts)
+            _keep_ours(model, item, record, parts)
         if item.res_id and not (item.paths or item.clashes or item.binding.deleted):
             item.status = Status.UNCHANGED
 
@@ -113,19 +114,22 @@ def _naive(moment: datetime) -> datetime:
     return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
 
-def _ask(item: Item) -> None:
+def _ask(env, item: Item) -> None:
     for clash, winner in item.clashes:
         if winner is None:
             item.fail(
                 "/" + clash.path.replace(".", "/"),
                 "conflict",
-                f"{clash.path} was changed in Odoo as well since it was last sent. Nothing was changed; "
-                "somebody has to decide in Odoo which side is right",
+                env._(
+                    "%(field)s was changed in Odoo as well. Nothing was changed. Someone must choose a value in Odoo, "
+                    "under School Sync > Sync > Conflicts.",
+                    field=clash.path,
+                ),
                 Status.CONFLICT,
             )
 
 
-def _keep_ours(item: Item, record, parts) -> None:
+def _keep_ours(model, item: Item, record, parts) -> None:
     kept = [clash for clash, winner in item.clashes if winner == ODOO]
     if kept:
         # What is applied says what Odoo says; what is remembered is what the source said.
@@ -137,10 +141,32 @@ def _keep_ours(item: Item, record, parts) -> None:
             if left != sides[1]:
                 item.paths.add(path)
         item.decision = replace(item.decision, document=overlay(item.said, patch))
-    why = "was changed in Odoo as well" if item.res_id else "is not what was there already"
     for clash, winner in item.clashes:
-        side = "Odoo's value was kept" if winner == ODOO else "the value sent has replaced Odoo's"
-        item.warn(f"/{clash.path.replace('.', '/')} {why}; {side}, as the source's rule says")
+        item.warn(_explain(model.env, item, clash, winner))
+
+
+def _explain(env, item: Item, clash: Clash, winner: str | None) -> str:
+    """Return what the sender is told of a clash that a rule, or somebody, has decided."""
+    where = pointer(*clash.path.split("."))
+    if item.res_id and winner == ODOO:
+        return env._(
+            "%(pointer)s was changed in Odoo as well. The conflict rule of this source keeps Odoo's value.",
+            pointer=where,
+        )
+    if item.res_id:
+        return env._(
+            "%(pointer)s was changed in Odoo as well. The conflict rule of this source replaced Odoo's value.",
+            pointer=where,
+        )
+    if winner == ODOO:
+        return env._(
+            "%(pointer)s differs in the existing contact. The conflict rule of this source keeps Odoo's value.",
+            pointer=where,
+        )
+    return env._(
+        "%(pointer)s differs in the existing contact. The conflict rule of this source replaced Odoo's value.",
+        pointer=where,
+    )
 
 
 def record(source, model, items: list[Item]) -> None:

@@ -1,5 +1,7 @@
 """The parts of a document that are stored on the contact behind a person."""
 
+from ..contract.base import pointer
+from ..contract.text import quote
 from .merge import is_empty, value_at
 from .parts import Part
 
@@ -30,12 +32,12 @@ class Country(OfContact):
             country_id = self.meaning(model, word)
             if isinstance(country_id, str):
                 item.fail(
-                    "/" + self.path.replace(".", "/"),
+                    pointer(*self.path.split(".")),
                     "unknown_country",
                     model.env._(
-                        '"%(word)s" is not a country that Odoo knows. Send its English name or its ISO 3166 code, '
-                        "such as India or IN.",
-                        word=word,
+                        "%(word)s is not a country that Odoo knows. Send its English name or its ISO 3166 code, such "
+                        "as India or IN.",
+                        word=quote(word),
                     ),
                 )
             else:
@@ -86,9 +88,9 @@ class State(OfContact):
             if word and not state_id:
                 item.warn(
                     model.env._(
-                        '%(pointer)s: "%(word)s" is not a state that Odoo knows. It was kept as text.',
-                        pointer="/" + self.path.replace(".", "/"),
-                        word=word,
+                        "%(pointer)s %(word)s is not a state that Odoo knows. It was kept as text.",
+                        pointer=pointer(*self.path.split(".")),
+                        word=quote(word),
                     )
                 )
             item.values.update({self.field: state_id, self.text: False if state_id else word or False})

@@ -11,6 +11,7 @@ from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools import SQL
 
 from ..contract.base import FieldError, Reading, read_all
+from ..contract.text import quote
 from . import conflicts, parking
 from .budget import Budget
 from .isolation import (
@@ -532,9 +533,12 @@ def _plan(model, items: list[Item]) -> None:
             item.fail(
                 "/updatedAt",
                 "stale",
-                f"updatedAt {item.document['updatedAt']} is older than {item.decision.updated_at.isoformat()}, "
-                "which is held; "
-                "nothing was changed. Send the newest document.",
+                model.env._(
+                    "updatedAt %(sent)s is older than %(held)s, the time of the newest document. Nothing was changed. "
+                    "Send the newest document.",
+                    sent=item.document["updatedAt"],
+                    held=item.decision.updated_at.isoformat(),
+                ),
                 Status.STALE,
             )
         else:
@@ -580,7 +584,11 @@ def _resolve_references(source, model, items: list[Item], *, parking_allowed: bo
                 item.fail(
                     reference.pointer,
                     "reference_missing",
-                    f"{reference.external_id!r} is not known in {reference.entity}; send it first, then this again",
+                    model.env._(
+                        "%(record)s does not exist in %(entity)s. Send it first, then send this document again.",
+                        record=quote(reference.external_id),
+                        entity=reference.entity,
+                    ),
                 )
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from odoo.exceptions import UserError
 
 from ..contract.base import FieldError
+from ..contract.text import quote
 from .merge import Clash
 from .plan import Decision
 
@@ -146,13 +147,17 @@ class Item:
     def went_through(self) -> bool:
         return self.status in WENT_THROUGH
 
-    @property
-    def notes(self) -> list[str]:
-        """What the sender should know of a document that went through."""
+    def notes(self, env) -> list[str]:
+        """What the sender should know of a document that went through, in the language of ``env``."""
         waits = self.missing if self.status is Status.PARKED else ()
         return self.warnings + [
-            f"{reference.pointer}: {reference.external_id!r} is not known in {reference.entity} yet; "
-            "this document is kept, and applied when that arrives"
+            env._(
+                "%(pointer)s: %(record)s does not exist in %(entity)s yet. This document is parked, and is applied "
+                "when that record arrives.",
+                pointer=reference.pointer,
+                record=quote(reference.external_id),
+                entity=reference.entity,
+            )
             for reference in waits
         ]
 

@@ -28,5 +28,6 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_problem,
     test_source,
     test_status,
+    test_texts,
     test_words,
 )

@@ -67,8 +67,7 @@ class SyncCase(TransactionCase):
     @classmethod
     def as_api_user(cls, source):
         """``source`` as the engine sees it: with the rights of its own user, in its own company."""
-        env = cls.env(user=source.user_id, context={"allowed_company_ids": source.company_id.ids}, su=False)
-        return source.with_env(env)
+        return source.with_env(cls.env(user=source.user_id, context=source._api_context(), su=False))
 
     def send(self, entity: str, *documents: Any, source=None, **options) -> Report:
         return engine.run(source or self.source, entity, copy.deepcopy(list(documents)), **options)

@@ -755,7 +755,7 @@ class TestRosterAssignments(AcademicCase):
 
     def test_waits_for_the_enrollment_and_is_applied_by_itself(self):
         report = self.send_ok("roster-assignments", ROSTER)
-        self.assertIn("waits for it", report.items[0].warnings[0])
+        self.assertIn("is applied when one arrives", report.items[0].warnings[0])
         self.assertEqual(self.assignment().state, "waiting")
         self.send_ok(
             "enrollments", {**ENROLLMENT, "externalId": "early", "endDate": "2025-06-01", "startDate": "2025-01-01"}
@@ -815,7 +815,7 @@ class TestRosterAssignments(AcademicCase):
         self.send_ok("enrollments", ENROLLMENT)
         self.send_ok("roster-assignments", {**ROSTER, "start": "2025-09-01", "sectionId": "C", "rollNo": "8C-001"})
         report = self.send_ok("roster-assignments", ROSTER)
-        self.assertIn("a later assignment", report.items[0].warnings[0])
+        self.assertIn("A later assignment", report.items[0].warnings[0])
         self.assertEqual(self.place(), ("Grade 8", "C", "8C-001"))
 
     def test_changed_assignment_is_applied_again(self):

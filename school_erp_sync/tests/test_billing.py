@@ -303,7 +303,7 @@ class TestBilling(AccountingCase):
         self.assertEqual((late.payment_id.move_id.date, late.date), (late.date, late.payment_id.date))
         self.assertEqual(
             report.items[0].warnings,
-            [f"The period of 2025-06-10 is locked. Payment P10 is accounted for on {early.payment_id.move_id.date}."],
+            [f'The period of 2025-06-10 is locked. Payment "P10" is accounted for on {early.payment_id.move_id.date}.'],
         )
 
     def test_reissue_in_another_currency_after_a_payment(self):

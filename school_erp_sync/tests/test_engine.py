@@ -638,7 +638,7 @@ class TestTakeOver(SyncCase):
                 report = self.send_by(rule, {**FATHER, "occupation": "Pilot"})
                 self.assertEqual(self.contacts(report), self.contact)
                 self.assertEqual(self.contact.function, "Pilot")
-                self.assertIn(f"took over contact {self.contact.id}", report.items[0].warnings[0])
+                self.assertIn(f"The existing contact {self.contact.id} was taken over", report.items[0].warnings[0])
                 savepoint.rollback()
 
     def test_other_name_or_company_contact_does_not_match(self):
@@ -650,7 +650,7 @@ class TestTakeOver(SyncCase):
         self.contact.copy({"email": self.contact.email})
         report = self.send_by("email", FATHER)
         self.assertNotIn(self.contacts(report), self.env["res.partner"].search([("ref", "=", FATHER["externalId"])]))
-        self.assertIn("rather than guessing", report.items[0].warnings[0])
+        self.assertIn("It is not clear which belong together", report.items[0].warnings[0])
 
     def test_one_family_address_for_two_people_is_not_guessed(self):
         report = self.send_by("email", FATHER, {**MOTHER, "email": FATHER["email"]})

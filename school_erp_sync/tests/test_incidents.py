@@ -323,7 +323,7 @@ class TestIncidents(EmployeeCase):
         lines = self.asha.with_user(self.hr).school_sync_line_ids.sorted("id")
         self.assertEqual(lines.mapped("status"), ["refused", "stale", "synced"])
         self.assertEqual(lines[0].message, "The e-mail is taken")
-        self.assertIn("the employee was changed in Odoo after version 1", lines[1].message)
+        self.assertIn("The employee was changed in Odoo after version 1", lines[1].message)
         self.assertEqual(lines[0].source_name, self.source.name)
         self.parents(FATHER)
         others = self.env["school.sync.log.line"].search([("res_model", "=", "school.parent")])

@@ -115,7 +115,7 @@ class TestParking(SyncCase):
         reports = engine.run_bundle(self.source, bundle)
         self.assertEqual([self.statuses(report) for report in reports.values()], [["created"], ["created"]])
         self.assertEqual(reports["parents"].items[0].res_id, self.parent(FATHER["externalId"]).id)
-        self.assertFalse(reports["parents"].items[0].notes)
+        self.assertFalse(reports["parents"].items[0].notes(self.env))
 
     def test_newer_documents_are_laid_over_what_waits(self):
         self.send("enrollments", {**ENROLLMENT, "updatedAt": "2025-05-02T00:00:00Z", "sectionId": "A"})
@@ -193,13 +193,13 @@ class TestParking(SyncCase):
             with self.assertRaises(UserError) as caught:
                 parked.document_text = text
             self.assertIn(part, str(caught.exception))
-        with self.assertRaisesRegex(UserError, "must stay ENR-1"):
+        with self.assertRaisesRegex(UserError, 'must stay "ENR-1"'):
             parked.document_text = parked.document_text.replace("ENR-1", "ENR-9")
 
     def test_trying_again_too_early_changes_nothing(self):
         self.send("enrollments", ENROLLMENT)
         message = self.parked().action_retry()["params"]["message"]
-        self.assertIn("1 still waiting", message)
+        self.assertIn("1 still parked", message)
         self.assertEqual(self.parked().state, "waiting")
 
     def test_all_or_nothing_leaves_nothing_waiting_either(self):
