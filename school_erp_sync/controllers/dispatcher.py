@@ -211,9 +211,7 @@ class SchoolSyncDispatcher(Dispatcher):
         env = self.request.env
         uid = env["res.users.apikeys"]._check_credentials(scope=KEY_SCOPE, key=key)
         if not uid:
-            detail = Message(
-                _lt("The API key is unknown, expired or revoked. Ask an Odoo administrator for a new one.")
-            )
+            detail = Message(_lt("The API key is unknown, expired or revoked. Send a valid one."))
             raise Problem(401, "unauthorized", detail, headers=challenge)
         self.key = key
         # sudo: which source a user speaks for is asked before anything is known of the user's rights. Its settings come
