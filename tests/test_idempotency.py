@@ -518,7 +518,7 @@ def test_answers_are_for_managers_of_the_school_only(admin, fresh):
     for group in ("group_sync_reader", "group_sync_writer"):
         with pytest.raises(OdooRefuses, match="not allowed to access"):
             admin.new_user(group).read("school.sync.idempotency.key", of_source, ["key"])
-    manager = admin.new_user("group_sync_manager")
+    manager = admin.new_user("group_sync_manager", "group_sync_sensitive")
     (row,) = manager.read("school.sync.idempotency.key", of_source, ["key", "body"])
     assert row["key"] == document["externalId"]
     assert json.loads(row["body"])["externalId"] == document["externalId"]

@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from support import OdooRefuses, ok, parent, problem, student, unique
+from support import OdooRefuses, ok, parent, pointers, problem, student, unique
 
 COUNTS = ("received", "created", "updated", "unchanged", "parked", "stale", "conflict", "failed")
 
@@ -285,13 +285,12 @@ def test_user_without_the_group_sees_nothing(admin):
 
 
 @pytest.fixture
-def archived(fresh, admin):
-    """A student who is archived in Odoo, and a billing of theirs that was refused for it."""
+def untaxed(fresh, admin):
+    """The name of a tax that Odoo does not have, and a billing that was refused for it."""
     company = admin.read_one("res.company", fresh.company_id, "chart_template")
     assert company["chart_template"]
-    pupil = student()
-    record_id = ok(fresh.api.post("students", pupil), 201)["id"]
-    admin.write("school.student", record_id, active=False)
+    pupil, tax = student(), unique("Tax")
+    ok(fresh.api.post("students", pupil), 201)
     billing = {
         "externalId": unique("BIL"),
         "studentExternalId": pupil["externalId"],
@@ -299,21 +298,21 @@ def archived(fresh, admin):
         "dueDate": "2025-06-30",
         "currency": "USD",
         "status": "draft",
-        "lines": [{"code": "SCHOOL_FEE", "amount": 300}],
+        "lines": [{"code": "SCHOOL_FEE", "amount": 300, "taxes": [tax]}],
     }
     response = fresh.api.post("billings", billing)
-    problem(response, 422)
+    assert pointers(problem(response, 422)) == {"/lines/0/taxes/0": "unknown_tax"}
     (line,) = admin.lines_of(response)
-    return record_id, billing, line["id"]
+    return tax, billing, line["id"]
 
 
-def test_what_was_refused_is_sent_again_once_it_is_mended(fresh, admin, archived):
-    record_id, billing, line_id = archived
+def test_what_was_refused_is_sent_again_once_it_is_mended(fresh, admin, untaxed):
+    tax, billing, line_id = untaxed
     manager = admin.new_user("group_sync_manager", "base.group_user")
     answer = manager.call("school.sync.log.line", "action_send_again", [line_id])
     assert "0 applied, 1 refused again" in answer["params"]["message"]
 
-    admin.write("school.student", record_id, active=True)
+    admin.create("account.tax", name=tax, amount=10, type_tax_use="sale")
     answer = manager.call("school.sync.log.line", "action_send_again", [line_id])
     assert "1 applied, 0 refused again" in answer["params"]["message"]
     assert fresh.api.read("billings", billing["externalId"])["status"] == "draft"
@@ -321,9 +320,9 @@ def test_what_was_refused_is_sent_again_once_it_is_mended(fresh, admin, archived
     assert (entry["path"], entry["created"], entry["entity"]) == ("log/send-again", 1, "billings")
 
 
-def test_what_was_overtaken_is_not_sent_again(fresh, admin, archived):
-    record_id, billing, line_id = archived
-    admin.write("school.student", record_id, active=True)
+def test_what_was_overtaken_is_not_sent_again(fresh, admin, untaxed):
+    tax, billing, line_id = untaxed
+    admin.create("account.tax", name=tax, amount=10, type_tax_use="sale")
     ok(fresh.api.post("billings", {**billing, "dueDate": "2025-07-15"}), 201)
 
     with pytest.raises(OdooRefuses):
@@ -331,8 +330,8 @@ def test_what_was_overtaken_is_not_sent_again(fresh, admin, archived):
     assert fresh.api.read("billings", billing["externalId"])["dueDate"] == "2025-07-15"
 
 
-def test_only_managers_send_again(admin, archived):
-    _record_id, _billing, line_id = archived
+def test_only_managers_send_again(admin, untaxed):
+    _tax, _billing, line_id = untaxed
 
     with pytest.raises(OdooRefuses):
         admin.new_user("group_sync_writer", "base.group_user").call(
