@@ -1,10 +1,12 @@
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.tools import ormcache
 
 from ..contract.text import quote
 from ..sync import parts
@@ -73,16 +75,19 @@ class SchoolSyncMixin(models.AbstractModel):
     # ------------------------------------------------------------------
 
     @api.model
-    def _sync_get_parts(self) -> dict[str, Part]:
+    @ormcache("self.env.uid", "self.env.su")
+    def _sync_get_parts(self) -> Mapping[str, Part]:
         """The parts of a document that are compared and stored one by one, by path.
 
         Parts in fields that the user may not see are left out: they are neither taken from a source nor given to it.
         """
-        return {
-            path: part
-            for path, part in collect(type(self)).items()
-            if not part.field or self._has_field_access(self._fields[part.field], "read")
-        }
+        return MappingProxyType(
+            {
+                path: part
+                for path, part in collect(type(self)).items()
+                if not part.field or self._has_field_access(self._fields[part.field], "read")
+            }
+        )
 
     @api.model
     def _sync_withhold(self, documents: list[dict[str, Any]]) -> list[tuple[dict[str, Any], set[str]]]:

@@ -77,8 +77,11 @@ class State(OfContact):
         ids = model.env["res.country.state"]._school_ids_by_word()
         records = {record.id: record for record in model.browse([item.res_id for item in changed if item.res_id])}
         for item in changed:
-            # Of a person who is new, the contact may have been there before.
-            record = records.get(item.res_id) or model.new({"partner_id": item.values.get("partner_id")})
+            record = records.get(item.res_id)
+            if not record:
+                # Of a person who is new, the contact may have been there before.
+                found = item.values.get("partner_id")
+                record = model.new({"partner_id": found}) if found else model.browse()
             if self.path in item.paths:
                 word = value_at(item.decision.document, self.path)
             else:

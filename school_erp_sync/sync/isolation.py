@@ -20,7 +20,7 @@ BUSY = (ConcurrencyError, LockError, psycopg2.OperationalError, psycopg2.Interfa
 INTERNAL_ERROR = "internal_error"
 _REFUSED = frozenset({Status.FAILED, Status.CONFLICT})
 # How much is applied before the pace is known, in characters of documents.
-_FIRST_WEIGHT = 128 * 1024
+_FIRST_WEIGHT = 512 * 1024
 
 
 class SomeRefused(Exception):
@@ -62,14 +62,15 @@ def apply_in_groups(
         who repeats a batch that is too slow gets further each time.
     """
     queue, size, pace, suspects = list(items), len(items), 0.0, None
+    weights = {item: len(str(item.document)) for item in items}
     incidents: dict[str, str] = {}
     while queue and (used := budget.used()) < USABLE:
         allowed = (USABLE - used) / pace if pace else _FIRST_WEIGHT if used else math.inf
-        group = queue[: _count_within(queue[:size], allowed)]
+        group = queue[: _count_within([weights[item] for item in queue[:size]], allowed)]
         refused = _try(model, group, apply, incidents)
-        sample = (budget.used() - used) / sum(map(_weight, group))
+        sample = (budget.used() - used) / sum(weights[item] for item in group)
         if refused is None:
-            queue, size, pace = queue[len(group) :], 2 * len(group), sample
+            queue, size, pace = queue[len(group) :], max(size, 2 * len(group)), sample
             continue
         # What failed may have failed early.
         pace = max(pace, sample)
@@ -88,17 +89,13 @@ def fail_not_tried(env, item: Item) -> None:
     item.fail("", "not_tried", detail, Status.NOT_TRIED)
 
 
-def _count_within(queue: Sequence[Item], allowed: float) -> int:
-    """Return how many of ``queue``, from its start, weigh no more than ``allowed``; at least one."""
-    for count, item in enumerate(queue):
-        allowed -= _weight(item)
+def _count_within(weights: Sequence[int], allowed: float) -> int:
+    """Return how many of ``weights``, from the first, add up to no more than ``allowed``; at least one."""
+    for count, weight in enumerate(weights):
+        allowed -= weight
         if allowed < 0:
             return max(count, 1)
-    return len(queue)
-
-
-def _weight(item: Item) -> int:
-    return len(str(item.document))
+    return len(weights)
 
 
 def _try(model, group: Sequence[Item], apply, incidents: dict[str, str]) -> set[Item] | None:

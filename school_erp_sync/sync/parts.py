@@ -248,11 +248,12 @@ def changed_paths(model, parts: Mapping[str, Part], last: Mapping[str, Any], new
 
     Silence is not a change.
     """
+    paths = said_paths(new, parts)
+    before = said_paths(last, paths)
     return {
         path
-        for path in said_paths(new, parts)
-        if path not in said_paths(last, (path,))
-        or not parts[path].same(model, value_at(last, path), value_at(new, path))
+        for path in paths
+        if path not in before or not parts[path].same(model, value_at(last, path), value_at(new, path))
     }
 
 
