@@ -160,11 +160,19 @@ def test_students_whom_people_have_edited(fresh, tables, family, admin):
 
 def test_parents(fresh, tables, family):
     child, payer, _other = family
-    document = parent(relation="Mother", phone="+1 650 555 0111", students=[{"externalId": child, "emergency": True}])
+    document = parent(
+        relation="Mother",
+        phone="+1 650 555 0111",
+        address={"permanent": "12 Lake Road", "country": "IN", "state": "KA"},
+        students=[{"externalId": child, "emergency": True}],
+    )
     ok(fresh.api.post("parents", document), 201)
     spellings = {
         "name": [document["name"], f"  {document['name']} "],
         "occupation": [ABSENT, None, ""],
+        "address.country": ["IN", "india", "India", ABSENT],
+        "address.state": ["KA", "Karnataka", "karnataka"],
+        "address.city": [ABSENT, "", None],
         "students": [[{"externalId": child, "emergency": True}], [child], [{"externalId": child, "priority": 1}]],
     }
     check(tables, fresh, "parents", document, spellings)

@@ -2,6 +2,7 @@
 
 from pydantic import model_validator
 
+from .address import Address
 from .base import Document, Email, Name, RequiredName
 from .link import Links, check_named_once
 
@@ -18,6 +19,7 @@ class ParentDocument(Document):
     occupation: Name | None = None
     phone: Name | None = None
     email: Email | None = None
+    address: Address | None = None
     portal_user_id: Name | None = None
     students: Links | None = None
 

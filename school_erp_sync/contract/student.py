@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
+from .address import Address
 from .base import NEWEST_YEAR, OLDEST_YEAR, BirthDate, Document, Name, Payload, RequiredName, Text, Url, Whole
 from .link import Links, check_named_once
 from .text import _lt, fault
@@ -21,15 +22,6 @@ class Emergency(Payload):
     name: Name | None = None
     phone: Name | None = None
     relation: Name | None = None
-
-
-class Address(Payload):
-    permanent: Text | None = None
-    correspondence: Text | None = None
-    city: Name | None = None
-    state: Name | None = None
-    country: Name | None = None
-    pin: Name | None = None
 
 
 class PreviousSchool(Payload):

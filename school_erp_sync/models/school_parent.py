@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
 from ..contract.parent import ParentDocument
-from ..sync.contacts import OfContact
+from ..sync.contacts import OfContact, address_parts
 from ..sync.parts import Part
 from .school_parent_link import Links
 
@@ -27,6 +27,7 @@ class SchoolParent(models.Model):
         "occupation": OfContact("function"),
         "phone": OfContact("phone"),
         "email": OfContact("email"),
+        **address_parts(),
         "portalUserId": Part("portal_user_id"),
         _sync_link_path: Links(_sync_link_side),
     }

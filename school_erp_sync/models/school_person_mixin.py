@@ -35,6 +35,8 @@ class SchoolPersonMixin(models.AbstractModel):
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
     )
     active = fields.Boolean(default=True)
+    correspondence_address = fields.Char()
+    state_text = fields.Char("State as Sent", help="A state that Odoo does not know, in the words of the source.")
 
     @api.constrains("partner_id", "company_id")
     def _check_one_school(self):

@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import format_date
 
 from ..contract.student import StudentDocument
-from ..sync.contacts import Country, OfContact, State
+from ..sync.contacts import OfContact, address_parts
 from ..sync.parts import Part, Tags, Word
 from .school_parent_link import Links
 from .school_sync_mixin import SENSITIVE
@@ -42,12 +42,7 @@ class SchoolStudent(models.Model):
         "emergency.name": Part("emergency_name"),
         "emergency.phone": Part("emergency_phone"),
         "emergency.relation": Part("emergency_relation"),
-        "address.permanent": OfContact("street"),
-        "address.correspondence": Part("correspondence_address"),
-        "address.city": OfContact("city"),
-        "address.state": State("state_id", text="state_text", country="address.country"),
-        "address.country": Country("country_id"),
-        "address.pin": OfContact("zip"),
+        **address_parts(),
         "previousSchool.schoolName": Part("previous_school"),
         "previousSchool.board": Part("previous_board"),
         "previousSchool.lastGrade": Part("previous_grade"),
@@ -86,8 +81,6 @@ class SchoolStudent(models.Model):
     emergency_name = fields.Char("Emergency Contact")
     emergency_phone = fields.Char()
     emergency_relation = fields.Char()
-    correspondence_address = fields.Char()
-    state_text = fields.Char("State as Sent", help="A state that Odoo does not know, in the words of the source.")
     previous_school = fields.Char()
     previous_board = fields.Char()
     previous_grade = fields.Char("Last Grade")

@@ -108,3 +108,15 @@ class State(OfContact):
 
     def _read_one(self, record):
         return record[self.field].name or record[self.text] or None
+
+
+def address_parts() -> dict[str, Part]:
+    """The parts of a person's address. All but the address for letters is the address of the contact."""
+    return {
+        "address.permanent": OfContact("street"),
+        "address.correspondence": Part("correspondence_address"),
+        "address.city": OfContact("city"),
+        "address.state": State("state_id", text="state_text", country="address.country"),
+        "address.country": Country("country_id"),
+        "address.pin": OfContact("zip"),
+    }
