@@ -230,6 +230,101 @@ def test_updated_since_takes_any_zone_written_in_any_way(lister):
     assert lister.api.listed("parents", updatedSince=moment(3600)) == []
 
 
+# Of a student, of a year
+
+
+def enrolled(student_id, **fields):
+    return {
+        "externalId": unique("ENR"),
+        "studentExternalId": student_id,
+        "academicYear": "2025-2026",
+        "gradeLevel": 8,
+        "startDate": "2025-06-01",
+        "status": "active",
+        **fields,
+    }
+
+
+@pytest.fixture(scope="module")
+def two(admin):
+    """A source with two students, each enrolled in two years."""
+    source = admin.new_source()
+    pupils = [student(), student()]
+    ok(source.api.post("students", pupils))
+    source.one, source.other = ids(pupils)
+    years = {"academicYear": "2024-2025", "startDate": "2024-06-01", "endDate": "2025-06-01"}
+    source.enrollments = {
+        (pupil, year): enrolled(pupil, **fields)
+        for pupil in (source.one, source.other)
+        for year, fields in (("2024-2025", years), ("2025-2026", {}))
+    }
+    ok(source.api.post("enrollments", list(source.enrollments.values())))
+    return source
+
+
+def test_list_of_a_student_and_of_a_year(two):
+    def named(**options):
+        wanted = set(two.api.listed("enrollments", **options))
+        return {key for key, document in two.enrollments.items() if document["externalId"] in wanted}
+
+    of_one = {(two.one, "2024-2025"), (two.one, "2025-2026")}
+    of_year = {(two.one, "2025-2026"), (two.other, "2025-2026")}
+    assert named(studentExternalId=two.one) == of_one
+    assert named(academicYear="2025-2026") == named(academicYear=" 2025-2026 ") == of_year
+    assert named(studentExternalId=two.one, academicYear="2025-2026") == of_one & of_year
+    assert named(gradeLevel="GRADE8") == named(gradeLevel=8, limit=1) == set(two.enrollments)
+    assert named(studentExternalId=two.one, active="false") == set()
+
+
+@pytest.mark.parametrize(
+    "options", [{"studentExternalId": "nobody"}, {"academicYear": "1999-2000"}, {"course": "x" * 300}]
+)
+def test_list_of_what_is_not_known_is_empty(two, options):
+    assert ok(two.api.get("enrollments", **options)) == {"items": [], "nextCursor": None}
+
+
+@pytest.mark.parametrize("entity", ["applications", "roster-assignments", "fee-schedules", "billings"])
+def test_list_of_a_student_in_each_entity(admin, two, entity):
+    fields = {
+        "applications": {"status": "submitted", "academicYear": "2025-2026"},
+        "roster-assignments": {"event": "roster.assignment.completed", "classId": "8", "start": "2025-06-01"},
+        "fee-schedules": {"heads": [{"code": "FEE", "amount": 10}], "total": 10},
+        "billings": {
+            "issueDate": "2025-06-01",
+            "dueDate": "2025-06-30",
+            "currency": "USD",
+            "status": "draft",
+            "lines": [{"code": "FEE", "amount": 10}],
+        },
+    }[entity]
+    mine, others = ({"externalId": unique(), "studentExternalId": pupil, **fields} for pupil in (two.one, two.other))
+    ok(two.api.post(entity, [mine, others]))
+
+    assert two.api.listed(entity, studentExternalId=two.one) == ids([mine])
+    if entity == "applications":
+        assert set(two.api.listed(entity, academicYear="2025-2026")) == set(ids([mine, others]))
+
+
+def test_list_of_a_student_shows_nothing_of_another_source(two, api):
+    assert ok(api.get("enrollments", studentExternalId=two.one))["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("entity", "option", "value"),
+    [
+        ("parents", "studentExternalId", "x"),
+        ("billings", "academicYear", "2025"),
+        ("enrollments", "status", "active"),
+        ("enrollments", "studentExternalId", ""),
+        ("enrollments", "academicYear", "a\0b"),
+    ],
+)
+def test_list_by_what_the_entity_cannot_be_listed_by_is_refused(two, entity, option, value):
+    (error,) = problem(two.api.get(entity, **{option: value}), 400)["errors"]
+
+    assert error["pointer"] == f"?{option}"
+
+
 # Deleted
 
 

@@ -73,14 +73,22 @@ class SchoolSyncController(http.Controller):
     def read_page(self, source, entity):
         """A page of documents, in a stable order."""
         self._check_entity(source, entity)
-        options = Options({"limit", "cursor", "updatedSince", "active"})
+        paths = source._sync_model(entity)._sync_options()
+        options = Options({"limit", "cursor", "updatedSince", "active"} | paths)
         limit = options.integer("limit", default=100, least=1, most=MOST_IN_A_PAGE)
         updated_since = options.moment("updatedSince")
         active = options.choice("active", {"true": True, "false": False, "all": None}, default="true")
+        said = {path: text for path in sorted(paths) if (text := options.text(path)) is not None}
         options.check()
         try:
             items, cursor = outbound.read_page(
-                source, entity, limit=limit, cursor=options.get("cursor"), updated_since=updated_since, active=active
+                source,
+                entity,
+                limit=limit,
+                cursor=options.get("cursor"),
+                updated_since=updated_since,
+                active=active,
+                said=said,
             )
         except outbound.BadCursor as exc:
             raise bad_cursor() from exc

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from odoo import api, fields, models
 from odoo.fields import Domain
@@ -57,9 +57,7 @@ class SchoolCodeMixin(models.AbstractModel):
         keys = {code: self._code_key(code) for code in codes}
         if not keys:
             return {}
-        found = self.with_context(active_test=False).search_fetch(
-            Domain("company_id", "=", company.id) & Domain("code_key", "in", list(set(keys.values()))), ["code_key"]
-        )
+        found = self._find(company, set(keys.values()))
         ids = {record.code_key: record.id for record in found}
         missing = {}
         for code, key in keys.items():
@@ -71,3 +69,14 @@ class SchoolCodeMixin(models.AbstractModel):
         made.flush_recordset()
         ids.update((record.code_key, record.id) for record in made)
         return {code: ids[key] for code, key in keys.items()}
+
+    @api.model
+    def _find_ids(self, company, code: str) -> list[int]:
+        """The entries of ``company`` that ``code`` may name, archived ones included."""
+        return self._find(company, {self._code_key(code)}).ids
+
+    @api.model
+    def _find(self, company, keys: Collection[str]):
+        return self.with_context(active_test=False).search_fetch(
+            Domain("company_id", "=", company.id) & Domain("code_key", "in", list(keys)), ["code_key"]
+        )

@@ -255,6 +255,17 @@ class SchoolSyncMixin(models.AbstractModel):
         return self.write_date
 
     @api.model
+    def _sync_options(self) -> set[str]:
+        """The parts by which a list can be narrowed."""
+        return {path for path, part in self._sync_get_parts().items() if part.is_option}
+
+    @api.model
+    def _sync_saying(self, source, said: Mapping[str, str]) -> Domain:
+        """The records that say what ``said`` says, by path."""
+        known = self._sync_get_parts()
+        return Domain.AND(known[path].find(self, source, text.strip()) for path, text in said.items())
+
+    @api.model
     def _sync_changed_since(self, since) -> Domain:
         """The records that somebody, here or there, changed at or after ``since`` (naive UTC)."""
         return Domain("write_date", ">=", since)

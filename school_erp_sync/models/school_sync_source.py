@@ -451,6 +451,13 @@ class SchoolSyncSource(models.Model):
                 result[binding.res_id].append(binding.document)
         return result
 
+    def _find_ids(self, entity: str, external_id: str) -> list[int]:
+        """The id of the record of ``entity`` that this source calls ``external_id``; none where it knows no such."""
+        # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.
+        bindings = self.env["school.sync.binding"].sudo()
+        identity = [("source_id", "=", self.id), ("entity", "=", entity), ("external_id", "=", external_id)]
+        return bindings.search([*identity, ("res_id", "!=", False)]).mapped("res_id")
+
     def _bindings_of(self, entity: str, res_ids: Collection[int], fnames: list[str]):
         # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.
         bindings = self.env["school.sync.binding"].sudo()

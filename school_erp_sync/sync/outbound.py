@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -59,6 +60,7 @@ def read_page(
     cursor: str | None = None,
     updated_since: datetime | None = None,
     active: bool | None = True,
+    said: Mapping[str, str] | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of the documents that ``source`` knows, in the order in which they first arrived.
 
@@ -68,13 +70,16 @@ def read_page(
     :param cursor: what the page before gave; None for the first page
     :param updated_since: only what changed, here or there, at or after this moment (with a zone)
     :param active: True or False for records that are not, or are, archived; None for both
+    :param said: only the documents that say this, by path: those for which the model has options
     :return: the documents, and the cursor of the next page or None
     :raises BadCursor: for a cursor of another list, or of nobody's making
     """
+    model = source._sync_model(entity)
     of_record = Domain.TRUE if active is None else Domain("active", "=", active)
     if updated_since:
-        since = updated_since.astimezone(timezone.utc).replace(tzinfo=None)
-        of_record &= source._sync_model(entity)._sync_changed_since(since)
+        of_record &= model._sync_changed_since(updated_since.astimezone(timezone.utc).replace(tzinfo=None))
+    if said:
+        of_record &= model._sync_saying(source, said)
     after = Domain("id", ">", read_cursor(cursor, entity)) if cursor is not None else Domain.TRUE
     found = _bindings(source, entity, after, of_record, limit=limit + 1)
     page = found[:limit]
@@ -142,6 +147,8 @@ def _bindings(source, entity: str, of_binding: Domain, of_record: Domain, limit:
         .search_fetch(
             Domain("source_id", "=", source.id)
             & Domain("entity", "=", entity)
+            # Said as well for its index: the bindings of a few records are found without going through all others.
+            & Domain("res_model", "=", model._name)
             & of_binding
             & Domain("res_id", "in", model._search(of_record)),
             ["external_id", "res_id", "version", "document", "source_updated_at", "deleted_at", "restated"],

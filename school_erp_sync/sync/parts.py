@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from datetime import timezone
 from typing import Any
 
-from odoo.fields import Command
+from odoo.fields import Command, Domain
 
 from ..contract.words import fold
 from .merge import is_empty, overlay, said_paths, value_at
@@ -23,6 +23,8 @@ class Part:
 
     #: The model itself combines what is sent with what happens in Odoo. Such a part is never in conflict.
     merged = False
+    #: Whether a list can be narrowed to the records of which this part says one value, see :meth:`find`.
+    is_option = False
 
     def __init__(self, field: str | None = None):
         self.field = field
@@ -82,6 +84,10 @@ class Part:
         :param documents: for each record the last document of this entity
         """
         return [value_at(document, self.path) for document in documents]
+
+    def find(self, model, source, text: str) -> Domain:
+        """The records of which this part says ``text``, as the query string of a list has it."""
+        raise NotImplementedError
 
     def spell_out(self, value: Any) -> Any:
         """What to apply so that a record says ``value``, as it once did, and nothing else."""
@@ -145,9 +151,14 @@ class Word(Part):
 class Reference(Part):
     """A part that names a record of another entity."""
 
+    is_option = True
+
     def __init__(self, entity: str, field: str):
         super().__init__(field)
         self.entity = entity
+
+    def find(self, model, source, text):
+        return Domain(self.field, "in", source._find_ids(self.entity, text))
 
     def read_from(self, records, source):
         names_in = source._names_in(records, self.entity, records[self.field].ids)
@@ -189,6 +200,11 @@ class Named(Part):
 
 class Code(Named):
     """A part that names one entry of a list by its code."""
+
+    is_option = True
+
+    def find(self, model, source, text):
+        return Domain(self.field, "in", model.env[self.comodel(model)]._find_ids(source.company_id, text))
 
     def meaning(self, model, value):
         return None if is_empty(value) else model.env[self.comodel(model)]._code_key(value)
