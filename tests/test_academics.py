@@ -54,6 +54,26 @@ def at_once(*tasks):
         return list(pool.map(start, tasks))
 
 
+# Why a student came and left
+
+
+def test_reasons_of_entry_and_exit_are_stored_and_given_back(api, admin, pupil):
+    document = enrollment(pupil, entryCode="E1", entryReason="New to the district")
+    created = ok(api.post("enrollments", document), 201)
+    left = {**document, "status": "transferred", "exitCode": "W21", "exitReason": "Moved out of the state"}
+    assert ok(api.post("enrollments", left))["status"] == "updated"
+
+    told = api.read("enrollments", document["externalId"])
+    for name in ("entryCode", "entryReason", "exitCode", "exitReason"):
+        assert told[name] == left[name]
+    record = admin.read_one("school.enrollment", created["id"], "entry_code", "exit_reason")
+    assert (record["entry_code"], record["exit_reason"]) == ("E1", "Moved out of the state")
+    assert ok(api.post("enrollments", left))["status"] == "unchanged"
+    assert ok(api.post("enrollments", {**left, "exitCode": None}))["status"] == "updated"
+    told = api.read("enrollments", document["externalId"])
+    assert (told.get("exitCode"), told["exitReason"]) == (None, "Moved out of the state")
+
+
 # As printed
 
 

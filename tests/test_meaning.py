@@ -191,6 +191,8 @@ def test_academics(fresh, tables, family):
         "sectionId": "B",
         "startDate": "2025-06-01",
         "status": "active",
+        "entryCode": "E1",
+        "entryReason": "New to the district",
     }
     ok(fresh.api.post("enrollments", enrollment), 201)
     spellings = {
@@ -200,6 +202,10 @@ def test_academics(fresh, tables, family):
         "status": ["active", 0, "0", "Enrolled", "current"],
         "endDate": [ABSENT, None],
         "course": [ABSENT, None, ""],
+        "entryCode": ["E1", " E1 ", ABSENT],
+        "entryReason": ["New to the district", ABSENT],
+        "exitCode": [ABSENT, None, ""],
+        "exitReason": [ABSENT, None, "  "],
     }
     check(tables, fresh, "enrollments", enrollment, spellings)
 

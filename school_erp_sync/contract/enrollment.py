@@ -38,6 +38,10 @@ class EnrollmentDocument(Document):
     start_date: Date
     end_date: Date | None = None
     status: check_word(ENROLLMENT_WORDS, numbers=True)
+    entry_code: Name | None = None
+    entry_reason: Name | None = None
+    exit_code: Name | None = None
+    exit_reason: Name | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "EnrollmentDocument":

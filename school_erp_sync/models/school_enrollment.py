@@ -47,6 +47,10 @@ class SchoolEnrollment(models.Model):
         "startDate": Part("date_start"),
         "endDate": Part("date_end"),
         "status": Word("state", meanings(ENROLLMENT_WORDS)),
+        "entryCode": Part("entry_code"),
+        "entryReason": Part("entry_reason"),
+        "exitCode": Part("exit_code"),
+        "exitReason": Part("exit_reason"),
     }
 
     student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
@@ -79,6 +83,10 @@ class SchoolEnrollment(models.Model):
         default="active",
         index=True,
     )
+    entry_code = fields.Char(help="The code of the reason in the registrar's list.")
+    entry_reason = fields.Char(help="Why the student enrolled here.")
+    exit_code = fields.Char(help="The code of the reason in the registrar's list.")
+    exit_reason = fields.Char(help="Why the student left.")
     roll_number = fields.Char(index="btree_not_null")
     overlap_ids = fields.Many2many("school.enrollment", string="Overlapping Enrollments", compute="_compute_overlap")
     is_overlapping = fields.Boolean("Overlapping", compute="_compute_overlap", search="_search_is_overlapping")
