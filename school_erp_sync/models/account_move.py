@@ -32,6 +32,8 @@ class AccountMove(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+    # Odoo finds by it, in one query a transaction, what to compute anew of a billing; else it searches each time.
+    school_current_billing_ids = fields.One2many("school.billing", "move_id", readonly=True)
 
     def action_open_school_billing(self):
         """:return: the action that opens the school billing behind this invoice"""
@@ -58,8 +60,8 @@ class AccountMove(models.Model):
 
         :return: the invoices, in the order of ``vals_list``
         """
-        if not vals_list:
-            return self.browse()
+        if len(vals_list) < 2:
+            return self.create(vals_list)
         of_customers = self._school_customer_values(vals_list)
         vals_list = [{**vals, **of_customers[vals["partner_id"]]} for vals in vals_list]
         made, batch = {}, self._for_batch(len(vals_list))

@@ -63,8 +63,11 @@ class SchoolSyncFailure(models.Model):
         self._forget_cache()
 
     @api.model
-    def _forget(self, incidents: Iterable, passed: Iterable[str], failed: dict[str, tuple[str, str]]) -> None:
-        """Forget what went through, and what now fails in another way than the incident says."""
+    def _forget(self, incidents: Iterable, passed: Iterable[str], failed: dict[str, tuple[str, str]]) -> bool:
+        """Forget what went through, and what now fails in another way than the incident says.
+
+        :return: whether there was anything to forget
+        """
         gone = [
             (incident.id, external_id)
             for incident in incidents
@@ -74,8 +77,8 @@ class SchoolSyncFailure(models.Model):
             )
         ]
         if not gone:
-            return
-        self.env.execute_query(
+            return False
+        forgotten = self.env.execute_query(
             SQL(
                 """
                 DELETE FROM school_sync_failure failure
@@ -87,7 +90,9 @@ class SchoolSyncFailure(models.Model):
                 [external_id for _incident_id, external_id in gone],
             )
         )
-        self._forget_cache()
+        if forgotten:
+            self._forget_cache()
+        return bool(forgotten)
 
     @api.model
     def _forget_cache(self):

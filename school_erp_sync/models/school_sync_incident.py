@@ -148,10 +148,11 @@ class SchoolSyncIncident(models.Model):
             return
         opened = self._open(source, entity, failed, known)
         failures = self.env["school.sync.failure"]
-        failures._forget(known.values(), passed, failed)
+        fewer = failures._forget(known.values(), passed, failed)
         failures._note({**known, **opened}, failed)
         failing = {code for code, _message in failed.values()}
-        self.browse().concat(*(known[code] for code in known.keys() - failing))._resolve_settled()
+        if fewer:
+            self.browse().concat(*(known[code] for code in known.keys() - failing))._resolve_settled()
         self.browse().concat(*opened.values())._notify()
 
     @api.model
@@ -227,8 +228,11 @@ class SchoolSyncIncident(models.Model):
 
         What is parked waits for something that is to come by itself: the daily summary is enough.
         """
+        urgent = self.filtered(lambda incident: incident.code != Status.PARKED.value)
+        if not urgent:
+            return
         template = self.env.ref("school_erp_sync.mail_template_incident", raise_if_not_found=False)
-        for incident in self.filtered(lambda incident: incident.code != Status.PARKED.value):
+        for incident in urgent:
             people = incident.source_id._people_to_notify()
             for user in people:
                 # The mail below says it already: Odoo's own mail about a new activity would be the second.
