@@ -125,6 +125,10 @@ def test_students(fresh, tables, family):
         languages=["Hindi", "English"],
         health={"bloodGroup": "A+", "allergies": ["Nuts", "Dust"]},
         address={"permanent": "12 Lake Road", "country": "IN", "state": "KA"},
+        givenName="Ravi",
+        familyName="Rao",
+        studentNumber="4711",
+        email="ravi@example.com",
         parents=[{"externalId": payer, "pickup": True, "relation": "Father"}, {"externalId": other}],
     )
     ok(fresh.api.post("students", document), 201)
@@ -138,6 +142,11 @@ def test_students(fresh, tables, family):
         "address.city": [ABSENT, "", None],
         "transport": [ABSENT, None, {}],
         "religion": [ABSENT, None, ""],
+        "fullName": ["Ravi Rao", " Ravi Rao", ABSENT, ""],
+        "middleName": [ABSENT, None, ""],
+        "preferredName": [ABSENT, None, " "],
+        "studentNumber": ["4711", " 4711 ", ABSENT],
+        "phone": [ABSENT, None, ""],
         "parents": [
             [{"externalId": payer, "pickup": True, "relation": "Father"}, {"externalId": other}],
             [other, {"externalId": payer, "pickup": True}],
@@ -156,6 +165,19 @@ def test_students_whom_people_have_edited(fresh, tables, family, admin):
     check(tables, fresh, "students", document, spellings)
     admin.write("school.student", record_id, active=False)
     assert_given_back_is_unchanged(tables, fresh, "students", document["externalId"])
+
+
+def test_people_whose_name_is_in_parts(fresh, tables):
+    document = {"externalId": unique("PAR"), "givenName": "Asha", "familyName": "Rao", "title": "Dr."}
+    ok(fresh.api.post("parents", document), 201)
+    spellings = {
+        "name": [ABSENT, "Asha Rao", "", None],
+        "givenName": ["Asha", " Asha"],
+        "middleName": [ABSENT, None, ""],
+        "suffix": [ABSENT, None],
+        "title": ["Dr.", ABSENT],
+    }
+    check(tables, fresh, "parents", document, spellings)
 
 
 def test_parents(fresh, tables, family):

@@ -1,6 +1,7 @@
 """What schools know of people besides their names: addresses, parts of names, phones, e-mails, programs, languages."""
 
-from support import ok, parent, student, unique
+import pytest
+from support import ok, parent, pointers, problem, student, unique
 
 ADDRESS = {
     "permanent": "12 Lake Road",
@@ -91,3 +92,85 @@ def test_guardian_who_is_a_student_too_has_one_address(admin):
 
     assert ok(source.api.post("students", as_student))["status"] == "unchanged"
     assert contact_of(admin, answer, "street")["street"] == "2 New Road"
+
+
+# Names in parts, and what else a student has of their own
+
+NAME = {
+    "title": "Dr.",
+    "givenName": "Maria",
+    "middleName": "Elena",
+    "familyName": "De La Cruz",
+    "suffix": "Jr.",
+    "preferredName": "Mari",
+}
+
+
+@pytest.mark.parametrize(("entity", "path"), [("parents", "name"), ("students", "fullName")])
+def test_whole_name_is_made_of_its_parts(fresh, admin, entity, path):
+    document = {"externalId": unique(), **NAME}
+    answer = ok(fresh.api.post(entity, document), 201)
+    assert contact_of(admin, answer, "name")["name"] == "Maria Elena De La Cruz Jr."
+    read = fresh.api.read(entity, document["externalId"])
+    assert {key: read[key] for key in (*NAME, path)} == {**NAME, path: "Maria Elena De La Cruz Jr."}
+    assert admin.call(answer["model"], "name_search", "Mari")
+
+    ok(fresh.api.post(entity, {"externalId": document["externalId"], "givenName": "Maria", "familyName": "Cruz"}))
+    assert contact_of(admin, answer, "name")["name"] == "Maria Elena Cruz Jr."
+    ok(fresh.api.post(entity, {**document, "middleName": None, "suffix": "", "familyName": "Cruz"}))
+    assert contact_of(admin, answer, "name")["name"] == "Maria Cruz"
+
+
+@pytest.mark.parametrize(("entity", "path"), [("parents", "name"), ("students", "fullName")])
+def test_whole_name_that_is_sent_is_what_odoo_shows(fresh, admin, entity, path):
+    document = {"externalId": unique(), **NAME, path: "Cruz, Maria"}
+    answer = ok(fresh.api.post(entity, document), 201)
+    assert contact_of(admin, answer, "name")["name"] == "Cruz, Maria"
+    assert admin.read_one(answer["model"], answer["id"], "family_name")["family_name"] == "De La Cruz"
+
+    again = {name: value for name, value in document.items() if name != path}
+    assert ok(fresh.api.post(entity, again))["status"] == "unchanged"
+    assert contact_of(admin, answer, "name")["name"] == "Cruz, Maria"
+
+
+def test_name_is_needed_whole_or_in_parts(fresh):
+    for fields in ({}, {"middleName": "E"}, {"preferredName": "M"}, {"givenName": "", "familyName": None}):
+        body = problem(fresh.api.post("parents", {"externalId": unique(), **fields}), 422)
+        assert pointers(body) == {"/name": "required"}
+    ok(fresh.api.post("parents", {"externalId": unique(), "name": "", "familyName": "Rao"}), 201)
+    ok(fresh.api.post("students", {"externalId": unique(), "fullName": None, "givenName": "Ravi"}), 201)
+
+
+def test_name_that_people_changed_is_a_conflict_with_its_parts(admin):
+    source = admin.new_source(conflict_policy="ask")
+    document = {"externalId": unique(), "givenName": "Asha", "familyName": "Rao"}
+    answer = ok(source.api.post("parents", document), 201)
+    admin.write("school.parent", answer["id"], name="Asha Rao-Das")
+
+    body = problem(source.api.post("parents", {**document, "familyName": "Das"}), 409)
+    assert pointers(body) == {"/name": "conflict"}
+    assert contact_of(admin, answer, "name")["name"] == "Asha Rao-Das"
+
+
+def test_guardian_is_found_by_email_and_a_name_in_parts(admin):
+    source = admin.new_source(match_rule="email_name")
+    email = f"{unique('asha').lower()}@example.com"
+    there = admin.create("res.partner", name="Asha Rao", email=email)
+    document = {"externalId": unique(), "givenName": "Asha", "familyName": "Rao", "email": email}
+    assert contact_of(admin, ok(source.api.post("parents", document), 201), "id")["id"] == there
+
+
+def test_student_has_a_number_an_email_and_a_phone(fresh, admin):
+    number = unique("N")
+    document = student(studentNumber=number, email="ravi@example.com", phone="+91 98765 01234")
+    answer = ok(fresh.api.post("students", document), 201)
+
+    assert admin.read_one("school.student", answer["id"], "student_number")["student_number"] == number
+    contact = contact_of(admin, answer, "email", "phone")
+    assert (contact["email"], contact["phone"]) == ("ravi@example.com", "+91 98765 01234")
+    read = fresh.api.read("students", document["externalId"])
+    assert {name: read[name] for name in document} == document
+    assert admin.call("school.student", "name_search", number)
+    ok(fresh.api.post("students", {**document, "studentNumber": None, "email": "", "phone": None}))
+    assert contact_of(admin, answer, "email", "phone") == {"id": contact["id"], "email": False, "phone": False}
+    assert any("/phone" in w for w in ok(fresh.api.post("students", {**document, "phone": "none"}))["warnings"])

@@ -2,24 +2,23 @@
 
 from pydantic import model_validator
 
-from .address import Address
-from .base import Document, Email, Name, RequiredName
+from .base import Name
 from .link import Links, check_named_once
+from .person import Person, WholeName
 
 
-class ParentDocument(Document):
+class ParentDocument(Person):
     """A parent or guardian.
 
     ``relation`` is what this person is to the students of the family, unless a link says otherwise. ``students``,
     when sent, is the whole list of this guardian's students in the source.
     """
 
-    name: RequiredName
+    whole_name = "name"
+
+    name: WholeName
     relation: Name | None = None
     occupation: Name | None = None
-    phone: Name | None = None
-    email: Email | None = None
-    address: Address | None = None
     portal_user_id: Name | None = None
     students: Links | None = None
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from .address import Address
-from .base import NEWEST_YEAR, OLDEST_YEAR, BirthDate, Document, Name, Payload, RequiredName, Text, Url, Whole
+from .base import NEWEST_YEAR, OLDEST_YEAR, BirthDate, Name, Payload, RequiredName, Text, Url, Whole
 from .link import Links, check_named_once
+from .person import Person, WholeName
 from .text import _lt, fault
 
 _Names = Annotated[list[RequiredName], Field(max_length=100)]
@@ -37,12 +37,15 @@ class Transport(Payload):
     route: Name | None = None
 
 
-class StudentDocument(Document):
+class StudentDocument(Person):
     """A student. ``parents`` (or ``guardians``, the same), when sent, is the whole list of the student's guardians."""
 
     model_config = ConfigDict(json_schema_extra={"also_read": ["guardians"]})
 
-    full_name: RequiredName
+    whole_name = "fullName"
+
+    full_name: WholeName
+    student_number: Name | None = None
     dob: BirthDate | None = None
     gender: Name | None = None
     nationality: Name | None = None
@@ -52,7 +55,6 @@ class StudentDocument(Document):
     photo_url: Url | None = None
     health: Health | None = None
     emergency: Emergency | None = None
-    address: Address | None = None
     previous_school: PreviousSchool | None = None
     transport: Transport | None = None
     parents: Links | None = None

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
 from ..contract.parent import ParentDocument
-from ..sync.contacts import OfContact, address_parts
+from ..sync.contacts import OfContact, address_parts, name_parts
 from ..sync.parts import Part
 from .school_parent_link import Links
 
@@ -12,6 +12,7 @@ class SchoolParent(models.Model):
     _inherits = {"res.partner": "partner_id"}
     _description = "Parent or Guardian"
     _order = "id"
+    _rec_names_search = ["name", "preferred_name"]
 
     _sync_entity = "parents"
     _sync_document = ParentDocument
@@ -22,7 +23,7 @@ class SchoolParent(models.Model):
     _sync_name_path = "name"
     _sync_phone_paths = ("phone",)
     _sync_parts = {
-        "name": OfContact("name"),
+        **name_parts(_sync_name_path),
         "relation": Part("relation"),
         "occupation": OfContact("function"),
         "phone": OfContact("phone"),

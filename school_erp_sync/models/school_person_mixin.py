@@ -35,6 +35,12 @@ class SchoolPersonMixin(models.AbstractModel):
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
     )
     active = fields.Boolean(default=True)
+    given_name = fields.Char()
+    middle_name = fields.Char()
+    family_name = fields.Char()
+    name_suffix = fields.Char("Suffix")
+    name_title = fields.Char("Title")
+    preferred_name = fields.Char(help="What the person is called every day.")
     correspondence_address = fields.Char()
     state_text = fields.Char("State as Sent", help="A state that Odoo does not know, in the words of the source.")
 
@@ -316,7 +322,7 @@ class SchoolPersonMixin(models.AbstractModel):
         if source.match_rule == "email" and email:
             return (email,)
         if source.match_rule == "email_name" and email:
-            return (email, item.document[self._sync_name_path].casefold())
+            return (email, item.decision.document[self._sync_name_path].casefold())
         return None
 
     @api.model

@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import format_date
 
 from ..contract.student import StudentDocument
-from ..sync.contacts import OfContact, address_parts
+from ..sync.contacts import OfContact, address_parts, name_parts
 from ..sync.parts import Part, Tags, Word
 from .school_parent_link import Links
 from .school_sync_mixin import SENSITIVE
@@ -17,6 +17,7 @@ class SchoolStudent(models.Model):
     _inherits = {"res.partner": "partner_id"}
     _description = "Student"
     _order = "id"
+    _rec_names_search = ["name", "preferred_name", "student_number"]
 
     _sync_entity = "students"
     _sync_document = StudentDocument
@@ -26,9 +27,12 @@ class SchoolStudent(models.Model):
     _sync_link_side = "student_id"
     _sync_loose_paths = (_sync_link_path,)
     _sync_name_path = "fullName"
-    _sync_phone_paths = ("emergency.phone",)
+    _sync_phone_paths = ("phone", "emergency.phone")
     _sync_parts = {
-        "fullName": OfContact("name"),
+        **name_parts(_sync_name_path),
+        "studentNumber": Part("student_number"),
+        "phone": OfContact("phone"),
+        "email": OfContact("email"),
         "dob": Part("birth_date"),
         "gender": Word("gender", GENDERS, otherwise="other", label=True),
         "nationality": Part("nationality"),
@@ -54,6 +58,9 @@ class SchoolStudent(models.Model):
     }
 
     partner_id = fields.Many2one("res.partner", string="Contact Record", required=True, ondelete="restrict", index=True)
+    student_number = fields.Char(
+        index="btree_not_null", help="The number that the school prints on cards and reports. Not the External ID."
+    )
     birth_date = fields.Date("Date of Birth")
     gender = fields.Selection([("male", "Male"), ("female", "Female"), ("other", "Other")])
     nationality = fields.Char()

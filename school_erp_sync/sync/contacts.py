@@ -3,7 +3,11 @@
 from ..contract.base import pointer
 from ..contract.text import quote
 from .merge import is_empty, value_at
+from .names import join_name
 from .parts import Part
+
+# In the order in which they make a name.
+_NAME_PARTS = ("givenName", "middleName", "familyName", "suffix")
 
 
 class OfContact(Part):
@@ -12,6 +16,37 @@ class OfContact(Part):
     def untouched(self, record, base, ours, theirs):
         # The contact of a member of staff keeps what it has, whatever is said of it.
         return super().untouched(record, base, ours, theirs) or bool(record._get_staff(record.partner_id._origin))
+
+
+class FullName(OfContact):
+    """The whole name of a person. Where a source does not send it, it is made of the parts that it sends."""
+
+    def complete(self, last, new, document):
+        if new.get(self.path):
+            return
+        said = [document.get(key) or None for key in _NAME_PARTS]
+        known = last.get(self.path)
+        # The parts may have come with a whole name that is another one; it goes on as long as they do.
+        if known and said == [last.get(key) or None for key in _NAME_PARTS]:
+            document[self.path] = known
+        else:
+            document[self.path] = join_name(said)
+
+
+def name_parts(path: str) -> dict[str, Part]:
+    """The parts of a person's name.
+
+    :param path: where a document says the whole name
+    """
+    return {
+        path: FullName("name"),
+        "givenName": Part("given_name"),
+        "middleName": Part("middle_name"),
+        "familyName": Part("family_name"),
+        "suffix": Part("name_suffix"),
+        "title": Part("name_title"),
+        "preferredName": Part("preferred_name"),
+    }
 
 
 class Country(OfContact):

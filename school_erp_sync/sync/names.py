@@ -1,5 +1,6 @@
-"""Names of people, taken apart. Odoo keeps a name whole, school systems keep it in parts."""
+"""Names of people, taken apart and put together. Odoo keeps a name whole, school systems keep it in parts."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from nameparser import HumanName
@@ -24,3 +25,8 @@ def split_name(name: str | None) -> NameParts:
     if not (first and last):
         return NameParts(first or last or text or None, parsed.middle or None, None)
     return NameParts(first, parsed.middle or None, last)
+
+
+def join_name(parts: Iterable[str | None]) -> str:
+    """The whole name, of its ``parts`` in their order."""
+    return " ".join(filter(None, parts))

@@ -51,6 +51,12 @@ class Part:
         """What a source says in all, where it said ``last`` before and says ``new`` now."""
         return new
 
+    def complete(self, last: Mapping[str, Any], new: Mapping[str, Any], document: dict[str, Any]) -> None:
+        """Say in ``document`` what follows of this part from others, where a source says ``new`` after ``last``.
+
+        :param document: ``new`` laid over ``last``; it is changed in place
+        """
+
     # ------------------------------------------------------------------
     # What a record holds
     # ------------------------------------------------------------------
@@ -256,6 +262,8 @@ def lay_over(parts: Mapping[str, Part], last: Mapping[str, Any], new: Mapping[st
         # A part that combines stands at the top of the document.
         if type(part).combine is not Part.combine and path in last and path in new:
             result[path] = part.combine(last[path], new[path])
+        if type(part).complete is not Part.complete:
+            part.complete(last, new, result)
     return result
 
 

@@ -68,7 +68,7 @@ def decide(
         return Decision(Action.STALE, document, arrived_digest, held_at)
     updated_at = arrived_at or held_at
     if known is None:
-        return Decision(Action.CREATE, document, arrived_digest, updated_at)
+        return Decision(Action.CREATE, lay_over({}, document), arrived_digest, updated_at)
     if arrived_digest == known.digest and not known.deleted:
         return Decision(Action.UNCHANGED, known.document, known.digest, updated_at)
     merged = lay_over(known.document, document)

@@ -174,7 +174,7 @@ class TestLanguage(SyncCase):
     def test_sender_is_told_in_the_language_of_its_user(self):
         self.assertEqual(
             self.details({"externalId": "P", "email": "a@x, b@y"}),
-            ["name fehlt.", '"a@x, b@y" ist keine E-Mail-Adresse.'],
+            ['"a@x, b@y" ist keine E-Mail-Adresse.', "name fehlt."],
         )
         self.assertEqual(self.send("parents", {**FATHER, "house": 1}).items[0].warnings, ["/house ist unbekannt."])
 
