@@ -103,7 +103,8 @@ class School:
     def places(self):
         return self.rows(
             """
-            SELECT child.name, year.code_key, grade.code_key, section.code_key, e.roll_number, e.state, e.date_start, e.date_end
+            SELECT child.name, year.code_key, grade.code_key, section.code_key,
+                   e.roll_number, e.state, e.date_start, e.date_end
               FROM school_enrollment e
               JOIN school_student s ON s.id = e.student_id JOIN res_partner child ON child.id = s.partner_id
               LEFT JOIN school_academic_year year ON year.id = e.academic_year_id
