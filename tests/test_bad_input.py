@@ -194,7 +194,6 @@ WRONG = {
     "a date in other digits": ({"dob": "٢٠١٠-٠٣-١٥"}, {"/dob": "invalid_date"}),
     "a birth in the future": ({"dob": "2999-01-01"}, {"/dob": "out_of_range"}),
     "a birth long ago": ({"dob": "1066-10-14"}, {"/dob": "out_of_range"}),
-    "an unknown country": ({"address": {"country": "Narnia"}}, {"/address/country": "unknown_country"}),
     "a country that is a number": ({"address": {"country": 91}}, {"/address/country": "wrong_type"}),
     "an address that is a text": ({"address": "123 Green Valley"}, {"/address": "wrong_type"}),
     "health that is an array": ({"health": []}, {"/health": "wrong_type"}),
@@ -202,8 +201,8 @@ WRONG = {
     "a language that is none": ({"languages": ["Hindi", None]}, {"/languages/1": "wrong_type"}),
     "too many languages": ({"languages": [f"L{n}" for n in range(101)]}, {"/languages": "too_many"}),
     "a million languages": ({"languages": [1] * 1_000_000}, {"/languages": "too_many"}),
-    "a year that is a word": (
-        {"previousSchool": {"yearOfCompletion": "last"}},
+    "a year that is an array": (
+        {"previousSchool": {"yearOfCompletion": [2010]}},
         {"/previousSchool/yearOfCompletion": "wrong_type"},
     ),
     "a year of 4,000 digits": (
@@ -218,8 +217,7 @@ WRONG = {
         {"previousSchool": {"yearOfCompletion": 2010.5}},
         {"/previousSchool/yearOfCompletion": "wrong_type"},
     ),
-    "a photo that is a script": ({"photoUrl": "javascript:alert(1)"}, {"/photoUrl": None}),
-    "a photo on a file": ({"photoUrl": "file:///etc/passwd"}, {"/photoUrl": None}),
+    "a photo that is an object": ({"photoUrl": {"href": "https://x.example"}}, {"/photoUrl": "wrong_type"}),
     "a photo of 3,000 characters": ({"photoUrl": "https://x.example/" + "x" * 3000}, {"/photoUrl": "too_long"}),
     "a time without a zone": ({"updatedAt": "2025-05-03T10:12:44"}, {"/updatedAt": "no_time_zone"}),
     "a time that is a number": ({"updatedAt": 1746267164}, {"/updatedAt": "invalid_datetime"}),
@@ -276,11 +274,9 @@ def test_mistake_is_named_where_it_is(api, nothing_written, fields, expected, ba
         assert code in (None, found[where])
 
 
-@pytest.mark.parametrize(
-    "email", ["nobody", "@example.com", "a@b", "a b@example.com", "a@x.org, b@x.org", "A <a@x.org>"]
-)
-def test_email_that_is_none(api, nothing_written, email):
-    assert pointers(problem(api.post("parents", parent(email=email)), 422)) == {"/email": "invalid_email"}
+@pytest.mark.parametrize("email", [5, ["a@x.org"], {"address": "a@x.org"}, "a\0@x.org", "x" * 3000])
+def test_email_that_nobody_can_have_written(api, nothing_written, email):
+    assert pointers(problem(api.post("parents", parent(email=email)), 422)).keys() == {"/email"}
 
 
 def test_each_of_many_mistakes_is_named(api, nothing_written):
@@ -291,7 +287,7 @@ def test_each_of_many_mistakes_is_named(api, nothing_written):
         "languages": ["Hindi", 5],
         "health": {"allergies": [None], "bloodGroup": []},
         "address": {"country": "Narnia", "city": "y" * 300},
-        "previousSchool": {"yearOfCompletion": "soon"},
+        "previousSchool": {"yearOfCompletion": False},
         "updatedAt": "yesterday",
     }
 
@@ -310,9 +306,9 @@ def test_each_of_many_mistakes_is_named(api, nothing_written):
 
 
 def test_mistake_and_unknown_references_are_named_at_once(api, nothing_written):
-    document = student(dob="soon", address={"country": "Narnia"}, parents=["PAR-nobody"])
+    document = student(dob="soon", religion=5, parents=["PAR-nobody"])
 
-    mistakes = {"/dob": "invalid_date", "/address/country": "unknown_country"}
+    mistakes = {"/dob": "invalid_date", "/religion": "wrong_type"}
     assert pointers(problem(api.post("students", document), 422)) == mistakes
     assert pointers(problem(api.post("students", document, onMissing="error"), 422)) == {
         **mistakes,
@@ -323,7 +319,7 @@ def test_mistake_and_unknown_references_are_named_at_once(api, nothing_written):
 def test_detail_tells_a_person_what_is_wrong(api):
     """Not in the words of a library: no "Input should be", no regular expression, no Python."""
     documents = [
-        student(photoUrl="ftp://x"),
+        student(photoUrl={"href": "ftp://x"}),
         student(previousSchool={"yearOfCompletion": "9" * 5000}),
         student(updatedAt="0000-00-00T00:00:00Z"),
         student(parents=[{"externalId": "P", "pays": "perhaps", "priority": "first", "start": "soon"}]),
@@ -410,7 +406,7 @@ def test_unknown_field_may_hold_anything(api):
     assert len(answer["warnings"]) == 4
 
 
-@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 4300, b"1e-999", b"-0"])
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 4300, b"1e-999", b"-0.0"])
 def test_numbers_that_no_field_can_hold(api, nothing_written, number):
     head = b'{"externalId": "A", "fullName": null, "x": ' + number + b', "previousSchool": {"yearOfCompletion": '
     body = problem(api.send("students", head + number + b"}}"), 422)
@@ -616,7 +612,9 @@ def test_text_is_stored_and_given_back_as_it_is(api, admin, text):
     assert {name: read[name] for name in child} == child
     assert api.read("parents", guardian["externalId"])["relation"] == text
     assert admin.read_one("school.student", created["id"], "name")["name"] == text
-    problem(api.post("students", student(address={"country": text})), 422)
+    odd = student(address={"country": text}, photoUrl=text)
+    assert len(ok(api.post("students", odd), 201)["warnings"]) == 2
+    assert {name: value for name, value in api.read("students", odd["externalId"]).items() if name in odd} == odd
 
 
 @pytest.mark.parametrize("text", DANGEROUS)

@@ -1,6 +1,6 @@
 """``applications``: payload 1 of the onboarding data contract."""
 
-from .base import DateTime, Document, ExternalId, Name
+from .base import DateTime, Document, ExternalId, Name, or_as_sent
 from .grade import GradeLevel
 from .words import check_word
 
@@ -28,10 +28,10 @@ class ApplicationDocument(Document):
 
     status: check_word(APPLICATION_WORDS)
     academic_year: Name | None = None
-    grade_applied: GradeLevel | None = None
+    grade_applied: or_as_sent(GradeLevel) | None = None
     section: Name | None = None
-    submitted_at: DateTime | None = None
-    decided_at: DateTime | None = None
+    submitted_at: or_as_sent(DateTime) | None = None
+    decided_at: or_as_sent(DateTime) | None = None
     student_external_id: ExternalId | None = None
 
 

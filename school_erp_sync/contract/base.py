@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, get_args
 
 from pydantic import (
@@ -19,6 +19,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     StringConstraints,
+    TypeAdapter,
+    WrapValidator,
     model_validator,
 )
 from pydantic import ValidationError as PydanticValidationError
@@ -41,7 +43,6 @@ _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}$")
 _ISO_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 _URL = re.compile(r"https?://[^\s]+$")
-_EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +151,6 @@ def _birth_date(value: date) -> date:
     return value
 
 
-def _email(value: str) -> str:
-    if not _EMAIL.match(value):
-        raise fault("invalid_email", _lt("%(value)s is not a valid e-mail address. Send one address."))
-    return value
-
-
 def _url(value: str) -> str:
     if not _URL.match(value):
         raise fault("bad_format", _lt("%(field)s %(value)s is not a link. It must begin with http:// or https://."))
@@ -185,12 +180,52 @@ ExternalId = Annotated[
 Name = Annotated[str, StringConstraints(max_length=NAME_LENGTH, strip_whitespace=True), _Plain]
 RequiredName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH, strip_whitespace=True), _Plain]
 Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH, strip_whitespace=True), _Plain]
-Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), _Plain, AfterValidator(_email)]
 Url = Annotated[str, StringConstraints(max_length=TEXT_LENGTH, strip_whitespace=True), _Plain, AfterValidator(_url)]
 Date = Annotated[date, BeforeValidator(_iso_date_text), AfterValidator(_known_year)]
 BirthDate = Annotated[date, BeforeValidator(_iso_date_text), AfterValidator(_birth_date)]
 DateTime = Annotated[AwareDatetime, BeforeValidator(_iso_datetime_text), AfterValidator(_known_year)]
 Whole = Annotated[int, BeforeValidator(_whole)]
+
+
+def or_as_sent(kind: Any) -> Any:
+    """The type of a field that only enriches: a ``kind``, or else what people wrote there.
+
+    Such a value refuses no document: it is kept as it was sent, and :func:`fault_in` says what is wrong with it. What
+    no person can have meant, such as an object in place of a text, is refused here as everywhere.
+    """
+
+    def keep(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except PydanticValidationError:
+            if isinstance(value, bool) or not isinstance(value, int | str):
+                raise
+            # A text that could not be stored has a fault of its own.
+            return _adapter(Text).validate_python(value) if isinstance(value, str) else _stored_whole(value)
+
+    return Annotated[kind, WrapValidator(keep)]
+
+
+def _stored_whole(value: int) -> int:
+    if abs(value) >= 2**53:
+        raise fault("out_of_range", _lt("%(field)s %(value)s has too many digits."))
+    return value
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter:
+    return TypeAdapter(kind)
+
+
+@lru_cache(10_000)
+def fault_in(kind: Any, path: str, value: str | int) -> Message | None:
+    """Return what is wrong with ``value``, which stands at ``path`` and is to be a ``kind``; None if nothing is."""
+    try:
+        _adapter(kind).validate_python(value)
+    except PydanticValidationError as exc:
+        (error, *_rest) = exc.errors(include_url=False)
+        return _field_error({**error, "loc": tuple(path.split("."))}, None).detail
+    return None
 
 
 class Payload(BaseModel):
@@ -351,7 +386,8 @@ def read(payload: type[Document], raw: Any) -> Reading:
 
 
 def _canonical(document: Document) -> dict[str, Any]:
-    return document.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    # A value that is kept as it was sent is of another type than its field.
+    return document.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
 
 
 def _sound_part(payload: type[Document], raw: Any, errors: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from pydantic import model_validator
 
-from .base import Date, Document, ExternalId, Name, RequiredName
+from .base import Date, Document, ExternalId, Name, RequiredName, or_as_sent
 from .grade import GradeLevel, grade_key
 from .money import raise_all
 from .text import _lt, fault, quote
@@ -30,8 +30,8 @@ class EnrollmentDocument(Document):
 
     student_external_id: ExternalId
     academic_year: RequiredName
-    grade_level: GradeLevel | None = None
-    class_id: GradeLevel | None = None
+    grade_level: or_as_sent(GradeLevel) | None = None
+    class_id: or_as_sent(GradeLevel) | None = None
     section_id: Name | None = None
     course: Name | None = None
     school: Name | None = None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from .base import Date, Document, ExternalId, Name, Payload, RequiredName, Url, Whole
+from .base import Date, Document, ExternalId, Name, Payload, RequiredName, Url, Whole, or_as_sent
 from .money import Money, raise_all, total
 from .text import _lt, fault, first_twice, quote
 
@@ -50,7 +50,7 @@ class InstallmentPlan(Payload):
 
 
 class PaymentLink(Payload):
-    url: Url | None = None
+    url: or_as_sent(Url) | None = None
     invoice_id: Name | None = None
 
 

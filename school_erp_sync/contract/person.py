@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import WrapValidator, model_validator
 
 from .address import Address
-from .base import Document, Email, Name, RequiredName
+from .base import Document, Name, RequiredName
+from .email import Email
 
 # Stands for a whole name that is not sent.
 _OF_PARTS = object()

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from .base import NEWEST_YEAR, OLDEST_YEAR, BirthDate, Name, Payload, RequiredName, Text, Url, Whole
+from .base import NEWEST_YEAR, OLDEST_YEAR, BirthDate, Name, Payload, RequiredName, Text, Url, Whole, or_as_sent
 from .link import Links, check_named_once
 from .person import Person, WholeName
 from .text import _lt, fault
 
+Year = Annotated[Whole, Field(ge=OLDEST_YEAR, le=NEWEST_YEAR)]
 _Names = Annotated[list[RequiredName], Field(max_length=100)]
 
 
@@ -28,7 +29,7 @@ class PreviousSchool(Payload):
     school_name: Name | None = None
     board: Name | None = None
     last_grade: Name | None = None
-    year_of_completion: Annotated[Whole, Field(ge=OLDEST_YEAR, le=NEWEST_YEAR)] | None = None
+    year_of_completion: or_as_sent(Year) | None = None
     reason_for_transfer: Text | None = None
 
 
@@ -52,7 +53,7 @@ class StudentDocument(Person):
     religion: Name | None = None
     caste_community: Name | None = None
     languages: _Names | None = None
-    photo_url: Url | None = None
+    photo_url: or_as_sent(Url) | None = None
     health: Health | None = None
     emergency: Emergency | None = None
     previous_school: PreviousSchool | None = None

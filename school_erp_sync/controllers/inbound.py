@@ -293,7 +293,7 @@ def _item_json(item: Item, model: str):
     if item.version is not None:
         body["version"] = item.version
     if item.status is Status.PARKED:
-        body["missing"] = [reference.as_json() for reference in item.missing]
+        body["missing"] = item.missing_as_json()
     if item.went_through and (notes := item.notes(request.env)):
         body["warnings"] = notes
     return body

@@ -1,10 +1,12 @@
 from odoo import api, fields, models
 
 from ..contract.application import APPLICATION_WORDS, ApplicationDocument, application_id_of, student_id_of
+from ..contract.base import DateTime
+from ..contract.grade import GradeLevel
 from ..contract.words import meanings
 from ..sync.engine import find_bindings
 from ..sync.item import Item
-from ..sync.parts import Code, Part, Reference, Word
+from ..sync.parts import Code, EnrichingCode, EnrichingValue, Reference, Word
 
 
 class StudentOfApplication(Reference):
@@ -28,10 +30,10 @@ class SchoolApplication(models.Model):
     _sync_parts = {
         "status": Word("state", meanings(APPLICATION_WORDS)),
         "academicYear": Code("academic_year_id"),
-        "gradeApplied": Code("grade_id"),
+        "gradeApplied": EnrichingCode("grade_id", GradeLevel),
         "section": Code("section_id"),
-        "submittedAt": Part("submitted_at"),
-        "decidedAt": Part("decided_at"),
+        "submittedAt": EnrichingValue("submitted_at", DateTime),
+        "decidedAt": EnrichingValue("decided_at", DateTime),
         "studentExternalId": StudentOfApplication("students", "student_id"),
     }
 

@@ -6,9 +6,10 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..contract.enrollment import ENROLLMENT_WORDS, EnrollmentDocument
+from ..contract.grade import GradeLevel
 from ..contract.words import meanings
 from ..sync.item import Item, open_items
-from ..sync.parts import Code, Part, Reference, Word
+from ..sync.parts import Code, EnrichingCode, Part, Reference, Word
 
 _PERIOD_FIELDS = ("student_id", "school", "course_id", "section_id", "date_start", "date_end", "state", "active")
 
@@ -19,6 +20,10 @@ class Placed(Code):
     def untouched(self, record, base, ours, theirs):
         held = record[self.field]
         return bool(held and held == record[f"given_{self.field}"]) or super().untouched(record, base, ours, theirs)
+
+
+class PlacedGrade(EnrichingCode, Placed):
+    """The grade of an enrollment."""
 
 
 class SchoolEnrollment(models.Model):
@@ -39,8 +44,8 @@ class SchoolEnrollment(models.Model):
     _sync_parts = {
         "studentExternalId": Reference("students", "student_id"),
         "academicYear": Code("academic_year_id"),
-        "gradeLevel": Placed("grade_id"),
-        "classId": Placed("grade_id"),
+        "gradeLevel": PlacedGrade("grade_id", GradeLevel),
+        "classId": PlacedGrade("grade_id", GradeLevel),
         "sectionId": Placed("section_id"),
         "course": Code("course_id"),
         "school": Part("school"),

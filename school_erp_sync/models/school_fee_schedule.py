@@ -4,11 +4,12 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 
+from ..contract.base import Url
 from ..contract.fee_schedule import FeeScheduleDocument
 from ..sync.item import Item, Status
 from ..sync.merge import value_at
 from ..sync.money import Amount, Count, Currency, Installments, Shares
-from ..sync.parts import Part, Reference
+from ..sync.parts import EnrichingValue, Part, Reference
 
 _MONEY_PATHS = frozenset({"heads", "discounts", "total", "installmentPlan.schedule", "currency", "studentExternalId"})
 # The kinds of lines, and where a document says them.
@@ -34,7 +35,7 @@ class SchoolFeeSchedule(models.Model):
         "total": Amount("total"),
         "installmentPlan.count": Count(),
         "installmentPlan.schedule": Installments(),
-        "firstPaymentLink.url": Part("payment_url"),
+        "firstPaymentLink.url": EnrichingValue("payment_url", Url),
         "firstPaymentLink.invoiceId": Part("payment_reference"),
     }
 

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
 from ..contract.parent import ParentDocument
-from ..sync.contacts import OfContact, address_parts, name_parts
+from ..sync.contacts import ContactPhone, Email, OfContact, address_parts, name_parts
 from ..sync.parts import Part
 from .school_parent_link import Links
 
@@ -21,13 +21,12 @@ class SchoolParent(models.Model):
     _sync_link_side = "parent_id"
     _sync_loose_paths = (_sync_link_path,)
     _sync_name_path = "name"
-    _sync_phone_paths = ("phone",)
     _sync_parts = {
         **name_parts(_sync_name_path),
         "relation": Part("relation"),
         "occupation": OfContact("function"),
-        "phone": OfContact("phone"),
-        "email": OfContact("email"),
+        "phone": ContactPhone("phone"),
+        "email": Email("email"),
         **address_parts(),
         "portalUserId": Part("portal_user_id"),
         _sync_link_path: Links(_sync_link_side),

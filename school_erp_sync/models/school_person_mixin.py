@@ -1,7 +1,5 @@
 from collections import defaultdict
 
-import phonenumbers
-
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Command, Domain
@@ -10,8 +8,7 @@ from odoo.tools import SQL, email_normalize
 
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
 
-from ..contract.base import pointer
-from ..contract.text import quote
+from ..contract.email import addresses_in
 from ..sync.contacts import State
 from ..sync.item import Item, Reference
 from ..sync.merge import value_at
@@ -24,9 +21,8 @@ class SchoolPersonMixin(models.AbstractModel):
     _inherit = ["school.sync.mixin", "school.batch.mixin"]
     _description = "Contact in a Role at School"
 
-    #: where a document says the person's name, and its phone numbers
+    #: where a document says the person's name
     _sync_name_path: str
-    _sync_phone_paths: tuple[str, ...] = ()
     #: where a document names the people at the other end of its links, and the field of a link that is this end
     _sync_link_path: str
     _sync_link_side: str
@@ -178,31 +174,7 @@ class SchoolPersonMixin(models.AbstractModel):
         for part in self._sync_get_parts().values():
             if isinstance(part, State):
                 part.prepare_all(self, source, items)
-        for item in items:
-            self._sync_check_phones(source, item)
         return items
-
-    @api.model
-    def _sync_check_phones(self, source, item: Item) -> None:
-        for path in self._sync_phone_paths:
-            number = value_at(item.decision.document, path) if path in item.paths else None
-            if not number:
-                continue
-            # Only a number without the code of its country needs that of the school.
-            region = None if number.startswith("+") else source.company_id.country_code or None
-            try:
-                possible = phonenumbers.is_possible_number(phonenumbers.parse(number, region))
-            except phonenumbers.NumberParseException:
-                possible = False
-            if not possible:
-                # A family is worth more than a phone number: it is kept as given, and the sender is told.
-                item.warn(
-                    self.env._(
-                        "%(pointer)s %(number)s does not look like a phone number. It was kept as it is.",
-                        pointer=pointer(*path.split(".")),
-                        number=quote(number),
-                    )
-                )
 
     @api.model
     def _sync_create(self, source, items: list[Item]):
@@ -318,7 +290,7 @@ class SchoolPersonMixin(models.AbstractModel):
     def _sync_match_key(self, source, item: Item) -> tuple | None:
         if source.match_rule == "reference":
             return (item.external_id,)
-        email = email_normalize(value_at(item.document, "email") or "")
+        email = email_normalize(addresses_in(value_at(item.document, "email") or "")[0] or "")
         if source.match_rule == "email" and email:
             return (email,)
         if source.match_rule == "email_name" and email:

@@ -2,13 +2,21 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
-from ..contract.student import StudentDocument
-from ..sync.contacts import OfContact, address_parts, name_parts
-from ..sync.parts import Part, Tags, Word
+from ..contract.base import Url
+from ..contract.student import StudentDocument, Year
+from ..contract.words import meanings
+from ..sync.contacts import ContactPhone, Email, Phone, address_parts, name_parts
+from ..sync.parts import EnrichingValue, EnrichingWord, Part, Tags
 from .school_parent_link import Links
 from .school_sync_mixin import SENSITIVE
 
-GENDERS = {"m": "male", "male": "male", "boy": "male", "f": "female", "female": "female", "girl": "female"}
+GENDERS = meanings(
+    {
+        "male": ("m", "boy", "man"),
+        "female": ("f", "girl", "woman"),
+        "other": ("o", "x", "d", "diverse", "nonbinary", "non_binary", "third_gender", "transgender"),
+    }
+)
 
 
 class SchoolStudent(models.Model):
@@ -27,30 +35,29 @@ class SchoolStudent(models.Model):
     _sync_link_side = "student_id"
     _sync_loose_paths = (_sync_link_path,)
     _sync_name_path = "fullName"
-    _sync_phone_paths = ("phone", "emergency.phone")
     _sync_parts = {
         **name_parts(_sync_name_path),
         "studentNumber": Part("student_number"),
-        "phone": OfContact("phone"),
-        "email": OfContact("email"),
+        "phone": ContactPhone("phone"),
+        "email": Email("email"),
         "dob": Part("birth_date"),
-        "gender": Word("gender", GENDERS, otherwise="other", label=True),
+        "gender": EnrichingWord("gender", GENDERS),
         "nationality": Part("nationality"),
         "religion": Part("religion"),
         "casteCommunity": Part("caste_community"),
         "languages": Tags("language_ids", "language"),
-        "photoUrl": Part("photo_url"),
+        "photoUrl": EnrichingValue("photo_url", Url),
         "health.bloodGroup": Part("blood_group"),
         "health.allergies": Tags("allergy_ids", "allergy"),
         "health.medicalConditions": Tags("condition_ids", "condition"),
         "emergency.name": Part("emergency_name"),
-        "emergency.phone": Part("emergency_phone"),
+        "emergency.phone": Phone("emergency_phone"),
         "emergency.relation": Part("emergency_relation"),
         **address_parts(),
         "previousSchool.schoolName": Part("previous_school"),
         "previousSchool.board": Part("previous_board"),
         "previousSchool.lastGrade": Part("previous_grade"),
-        "previousSchool.yearOfCompletion": Part("previous_year"),
+        "previousSchool.yearOfCompletion": EnrichingValue("previous_year", Year),
         "previousSchool.reasonForTransfer": Part("transfer_reason"),
         "transport.mode": Part("transport_mode"),
         "transport.route": Part("transport_route"),

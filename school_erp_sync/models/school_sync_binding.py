@@ -30,6 +30,9 @@ class SchoolSyncBinding(models.Model):
     digest = fields.Char(readonly=True, groups=SENSITIVE)
     document = fields.Json("Last Document", readonly=True, groups=SENSITIVE, help="In its canonical form.")
     document_text = fields.Text("Document", compute="_compute_document_text", groups=SENSITIVE)
+    remarks = fields.Json(readonly=True, help="What Odoo does not understand of the last document, by field.")
+    remarks_text = fields.Text("Warnings", compute="_compute_remarks_text")
+    has_warnings = fields.Boolean(compute="_compute_remarks_text", search="_search_has_warnings")
     source_updated_at = fields.Datetime("Changed at Source", readonly=True)
     changed_in_odoo_at = fields.Datetime(
         readonly=True, help="The last change in Odoo that is known to lie before the last document."
@@ -41,6 +44,7 @@ class SchoolSyncBinding(models.Model):
 
     _identity = models.UniqueIndex("(source_id, entity, external_id)", "This external ID is bound already.")
     _record_index = models.Index("(res_model, res_id)")
+    _remarks_index = models.Index("(source_id) WHERE remarks IS NOT NULL")
     _page_index = models.Index("(source_id, entity, id)")
 
     def unlink(self):
@@ -82,6 +86,20 @@ class SchoolSyncBinding(models.Model):
     def _compute_document_text(self):
         for binding in self:
             binding.document_text = json.dumps(binding.document, indent=2, ensure_ascii=False)
+
+    @api.depends("remarks")
+    def _compute_remarks_text(self):
+        for binding in self:
+            remarks = (binding.remarks or {}).values()
+            binding.remarks_text = "\n".join(remark["text"] for remark in remarks)
+            binding.has_warnings = bool(remarks)
+
+    @api.model
+    def _search_has_warnings(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        # Of a record that the source has deleted there is nothing to mend.
+        return Domain("remarks", "!=", False) & Domain("deleted_at", "=", False)
 
     @api.model
     def _document_text(self, document: Mapping[str, Any]) -> str:

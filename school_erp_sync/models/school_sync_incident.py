@@ -11,6 +11,8 @@ from ..sync.item import Item, Report, Status
 
 ACTIVITY_TYPE = "mail.mail_activity_data_warning"
 FAILING = frozenset({Status.FAILED, Status.CONFLICT, Status.REFUSED, Status.PARKED})
+# How many parked documents are looked at for what they wait for.
+MOST_TOLD = 20
 # What stands for a whole request that failed, in place of an externalId.
 WHOLE_REQUEST = ""
 # Not the fault of what was sent: sent again, it may go through.
@@ -41,6 +43,7 @@ class SchoolSyncIncident(models.Model):
     resolved_at = fields.Datetime("Resolved", readonly=True)
     failure_ids = fields.One2many("school.sync.failure", "incident_id", string="What Failed", readonly=True)
     failure_count = fields.Integer("Failing", compute="_compute_failures")
+    refusal = fields.Text("Refused", compute="_compute_refusal", help="Why parked documents wait, if it was refused.")
     may_be_closed = fields.Boolean(compute="_compute_may_be_closed")
     failed_at = fields.Datetime("Last Failure", compute="_compute_failures")
 
@@ -65,6 +68,19 @@ class SchoolSyncIncident(models.Model):
     def _compute_display_name(self):
         for incident in self:
             incident.display_name = f"{incident.source_name}: {incident.entity}, {(incident.kind or '').lower()}"
+
+    @api.depends("failure_ids")
+    def _compute_refusal(self):
+        """Say what parked documents wait for that was refused, each once."""
+        for incident in self:
+            # sudo: whoever is told of a problem is told its cause, and need not see what is parked.
+            parked = incident.sudo().env["school.sync.parked"]
+            if incident.code == Status.PARKED.value:
+                parked = parked.search(
+                    [("source_id", "=", incident.sudo().source_id.id), ("entity", "=", incident.entity)],
+                    limit=MOST_TOLD,
+                )
+            incident.refusal = "\n".join(dict.fromkeys(text for one in parked if (text := one.refusal)))
 
     @api.depends("failure_ids")
     def _compute_failures(self):

@@ -11,7 +11,7 @@ from odoo.tools import ormcache
 from ..contract.text import quote
 from ..sync import parts
 from ..sync.item import Item, Reference
-from ..sync.merge import put, said_paths, value_at
+from ..sync.merge import is_empty, put, said_paths, value_at
 from ..sync.parts import Part, collect, make_named
 
 #: who may see health, religion and caste, in a record, in a document and in a payload that may hold them
@@ -50,6 +50,45 @@ class SchoolSyncMixin(models.AbstractModel):
         domain=lambda self: [("res_model", "=", self._name)],
         readonly=True,
     )
+
+    sync_warnings = fields.Text(
+        "Not Understood",
+        compute="_compute_sync_warnings",
+        compute_sudo=True,
+        help="What the last document of a source says of this record and Odoo does not understand.",
+    )
+    has_sync_warnings = fields.Boolean(
+        "With Warnings", compute="_compute_sync_warnings", compute_sudo=True, search="_search_has_sync_warnings"
+    )
+
+    # sudo: whoever sees a record may see what is not understood of it; no part of sensitive data is ever remarked on.
+    @api.depends("sync_binding_ids.remarks")
+    def _compute_sync_warnings(self):
+        for record in self:
+            sentences = [text for binding in record.sync_binding_ids for text in record._get_open_remarks(binding)]
+            record.sync_warnings = "\n".join(sentences)
+            record.has_sync_warnings = bool(sentences)
+
+    @api.model
+    def _search_has_sync_warnings(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        # sudo: see above.
+        bindings = self.env["school.sync.binding"].sudo()
+        found = bindings._search(Domain("res_model", "=", self._name) & Domain("has_warnings", "=", True))
+        return Domain("id", "in", found.subselect("res_id"))
+
+    def _get_open_remarks(self, binding) -> list[str]:
+        """Return what was remarked on the document of ``binding``, where nobody has entered another value in Odoo."""
+        if not binding.remarks or binding.deleted_at:
+            return []
+        known = self._sync_get_parts()
+        (now,) = self._sync_to_json(binding.source_id, binding.remarks)
+        return [
+            f"{binding.source_id.name}: {remark['text']}"
+            for path, remark in binding.remarks.items()
+            if path in known and known[path].holds(self, value_at(binding.document, path), now.get(path))
+        ]
 
     def unlink(self):
         bindings = self._find_bindings()
@@ -147,6 +186,23 @@ class SchoolSyncMixin(models.AbstractModel):
             if path in by_path:
                 part.prepare(self, source, by_path[path])
         return items
+
+    @api.model
+    def _sync_remarks(self, source, items: list[Item]) -> None:
+        """Fill the ``remarks`` of ``items``: what Odoo does not understand of what only enriches."""
+        known = {path: part for path, part in self._sync_get_parts().items() if type(part).remark is not Part.remark}
+        for item in items:
+            told = set()
+            for path, part in known.items():
+                value = value_at(item.decision.document, path)
+                # Two paths may be two names of the same thing.
+                if is_empty(value) or (part.field, value) in told:
+                    continue
+                if remark := part.remark(source, item, value):
+                    item.remarks[path] = remark
+                    told.add((part.field, value))
+            for remark in item.remarks.values():
+                item.warn(remark.text)
 
     @api.model
     def _sync_make_related(self, source, items: list[Item]) -> list[Item]:

@@ -61,6 +61,7 @@ class SchoolSyncParked(models.Model):
     expires_at = fields.Datetime("Waits Until", required=True, readonly=True)
     reference_ids = fields.One2many("school.sync.parked.reference", "parked_id", string="Waits For", readonly=True)
     waits_for = fields.Char("Missing", compute="_compute_waits_for")
+    refusal = fields.Text("Refused", compute="_compute_refusal", help="Why what is missing was refused, where it was.")
 
     _identity = models.UniqueIndex("(source_id, entity, external_id)")
     _expiry_index = models.Index("(expires_at)")
@@ -83,6 +84,15 @@ class SchoolSyncParked(models.Model):
     def _compute_waits_for(self):
         for parked in self:
             parked.waits_for = ", ".join(reference.display_name for reference in parked.reference_ids)
+
+    @api.depends("reference_ids.refusal")
+    def _compute_refusal(self):
+        for parked in self:
+            parked.refusal = "\n".join(
+                f"{reference.display_name}: {reference.refusal}"
+                for reference in parked.reference_ids
+                if reference.refusal
+            )
 
     @api.depends("entity", "external_id")
     def _compute_display_name(self):
@@ -174,11 +184,12 @@ class SchoolSyncParked(models.Model):
         for (source, entity), parked in self.grouped(lambda one: (one.source_id, one.entity)).items():
             failed = {}
             for one in parked:
-                one.message = self.env._(
+                expired = self.env._(
                     "Expired on %(day)s: %(missing)s did not arrive.",
                     day=fields.Date.to_string(one.expires_at),
                     missing=one.waits_for,
                 )
+                one.message = "\n".join(filter(None, (expired, one.refusal)))
                 failed[one.external_id] = ("expired", one.message)
             self.env["school.sync.incident"]._settle(source, entity, failed, [])
         self.write({"state": "expired"})

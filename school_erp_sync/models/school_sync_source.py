@@ -93,6 +93,10 @@ class SchoolSyncSource(models.Model):
     log_ids = fields.One2many("school.sync.log", "source_id")
     binding_ids = fields.One2many("school.sync.binding", "source_id")
     binding_count = fields.Integer(compute="_compute_counts")
+    warning_count = fields.Integer(
+        compute="_compute_counts",
+        help="Records of which the last document says something that Odoo does not understand.",
+    )
     error_count = fields.Integer(compute="_compute_counts", help="Requests of the last seven days with failures.")
     last_request_date = fields.Datetime("Last Request", compute="_compute_counts")
     has_key = fields.Boolean(compute="_compute_has_key")
@@ -117,6 +121,11 @@ class SchoolSyncSource(models.Model):
                 [("source_id", "in", self.ids), ("res_id", "!=", False)], ["source_id"], ["__count"]
             )
         )
+        warnings = dict(
+            self.env["school.sync.binding"]._read_group(
+                [("source_id", "in", self.ids), ("has_warnings", "=", True)], ["source_id"], ["__count"]
+            )
+        )
         errors = dict(
             self.env["school.sync.log"]._read_group(
                 [("source_id", "in", self.ids), ("state", "!=", "success"), ("create_date", ">=", week_ago)],
@@ -129,6 +138,7 @@ class SchoolSyncSource(models.Model):
         )
         for source in self:
             source.binding_count = bindings.get(source, 0)
+            source.warning_count = warnings.get(source, 0)
             source.error_count = errors.get(source, 0)
             source.last_request_date = latest.get(source, False)
 
@@ -244,6 +254,12 @@ class SchoolSyncSource(models.Model):
         """:return: the action that shows the records bound to this source"""
         action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_binding_action")
         action["domain"] = [("source_id", "in", self.ids), ("res_id", "!=", False)]
+        return action
+
+    def action_open_warnings(self):
+        """:return: the action that shows the records of this source with values that Odoo does not understand"""
+        action = self.env["ir.actions.act_window"]._for_xml_id("school_erp_sync.school_sync_warning_action")
+        action["domain"] = [("source_id", "in", self.ids), ("has_warnings", "=", True)]
         return action
 
     def action_open_log(self):

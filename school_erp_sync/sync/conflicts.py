@@ -28,14 +28,16 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
     :param choices: what somebody has decided, for the parts that still are as they were then: path -> (what Odoo held,
         the side that won)
     """
-    known = [item for item in open_items(items) if item.decision.action is Action.UPDATE and item.paths]
+    known = [
+        item for item in open_items(items) if item.decision.action is Action.UPDATE and (item.paths or item.reread)
+    ]
     found = [item for item in open_items(items) if item.decision.action is Action.CREATE and item.values]
     records = dict(zip(known, model.browse([item.res_id for item in known]), strict=True))
     records.update((item, model.new(item.values)) for item in found)
     if not records:
         return
     parts = model._sync_get_parts()
-    asked = {item: item.paths for item in known}
+    asked = {item: item.paths | _readable(item, record, parts) for item, record in records.items() if item.res_id}
     asked.update((item, item.paths & model._sync_found_paths()) for item in found)
     every_path = set().union(*asked.values())
     policies = source._conflict_policies(model._sync_entity, every_path)
@@ -48,7 +50,9 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
     for place, (item, record) in enumerate(zip(records, together, strict=True)):
         if NEWEST in policies.values():
             _note_change(item, record)
-        base = {path: said[path][place] for path in asked[item]}
+        # What Odoo did not understand, it did not take from the source.
+        unread = {path for path in item.binding.unread if is_empty(held[place].get(path))} if item.binding else ()
+        base = {path: None if path in unread else said[path][place] for path in asked[item]}
         clashes = _merge(item, record, parts, base, held[place], defaults)
         item.clashes = [(clash, _winner(item, clash, policies[clash.path], choices or {})) for clash in clashes]
         item.paths |= {clash.path for clash, winner in item.clashes if winner == SOURCE}
@@ -58,6 +62,11 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
             _keep_ours(model, item, record, parts)
         if item.res_id and not (item.paths or item.clashes or item.binding.deleted):
             item.status = Status.UNCHANGED
+
+
+def _readable(item: Item, record, parts) -> set[str]:
+    """The parts that Odoo did not understand when they were said, and understands now."""
+    return {path for path in item.reread if path in parts and parts[path].is_readable(record, item.decision.document)}
 
 
 def _merge(item: Item, record, parts, base: dict[str, Any], ours: dict[str, Any], defaults) -> list[Clash]:

@@ -1,10 +1,13 @@
 """The parts of a document that are stored on the contact behind a person."""
 
+import phonenumbers
+
 from ..contract.base import pointer
+from ..contract.email import addresses_in
 from ..contract.text import quote
 from .merge import is_empty, value_at
 from .names import join_name
-from .parts import Part
+from .parts import Enriching, Part, Remark, Unread
 
 # In the order in which they make a name.
 _NAME_PARTS = ("givenName", "middleName", "familyName", "suffix")
@@ -49,34 +52,85 @@ def name_parts(path: str) -> dict[str, Part]:
     }
 
 
-class Country(OfContact):
+class Email(Enriching, OfContact):
+    """An e-mail address: the first good one of what is sent."""
+
+    def understands(self, model, value):
+        return bool(addresses_in(value)[0])
+
+    def explain(self, model, value):
+        return model.env._(
+            "%(pointer)s %(value)s is not a valid e-mail address. It was kept as text, and no mail is sent to it. "
+            "Send one address, such as name@example.com.",
+            pointer=pointer(*self.path.split(".")),
+            value=quote(value),
+        )
+
+    def remark(self, source, item, value):
+        first, rest = addresses_in(value)
+        if not first or not rest:
+            return super().remark(source, item, value)
+        return Remark(
+            source.env._(
+                "%(pointer)s is not one e-mail address. %(first)s is used, and not: %(rest)s. Send one address.",
+                pointer=pointer(*self.path.split(".")),
+                first=first,
+                rest=quote(", ".join(rest)),
+            )
+        )
+
+    def meaning(self, model, value):
+        return None if is_empty(value) else addresses_in(value)[0] or super().meaning(model, value)
+
+
+class Phone(Part):
+    """A phone number, which is kept as it is given: a family is worth more than a phone number."""
+
+    def remark(self, source, item, value):
+        # Only a number without the code of its country needs that of the school.
+        region = None if value.startswith("+") else source.company_id.country_code or None
+        try:
+            possible = phonenumbers.is_possible_number(phonenumbers.parse(value, region))
+        except phonenumbers.NumberParseException:
+            possible = False
+        if possible:
+            return None
+        return Remark(
+            source.env._(
+                "%(pointer)s %(number)s does not look like a phone number. It was kept as it is.",
+                pointer=pointer(*self.path.split(".")),
+                number=quote(value),
+            )
+        )
+
+
+class ContactPhone(Phone, OfContact):
+    """The phone number of the contact."""
+
+
+class Country(Enriching, OfContact):
     """A country, by its ISO 3166 code or one of its names."""
+
+    def understands(self, model, value):
+        return bool(model.env["res.country"]._school_find(value))
+
+    def explain(self, model, value):
+        return model.env._(
+            "%(pointer)s %(word)s is not a country that Odoo knows. It was kept as text. Send its English name or its "
+            "ISO 3166 code, such as India or IN.",
+            pointer=pointer(*self.path.split(".")),
+            word=quote(value),
+        )
 
     def meaning(self, model, value):
         if is_empty(value):
             return None
-        return model.env["res.country"]._school_find(value) or value.strip().casefold()
+        return model.env["res.country"]._school_find(value) or super().meaning(model, value)
 
     def holds(self, record, value, now):
         # The record tells its country in the language of whoever asks.
-        return (record[self.field].id or None) == self.meaning(record, value)
-
-    def prepare(self, model, source, items):
-        for item in items:
-            word = value_at(item.decision.document, self.path)
-            country_id = self.meaning(model, word)
-            if isinstance(country_id, str):
-                item.fail(
-                    pointer(*self.path.split(".")),
-                    "unknown_country",
-                    model.env._(
-                        "%(word)s is not a country that Odoo knows. Send its English name or its ISO 3166 code, such "
-                        "as India or IN.",
-                        word=quote(word),
-                    ),
-                )
-            else:
-                item.values[self.field] = country_id or False
+        meaning = self.meaning(record, value)
+        return (record[self.field].id or None) == (None if isinstance(meaning, Unread) else meaning)
 
 
 class State(OfContact):
@@ -93,10 +147,27 @@ class State(OfContact):
     def same(self, model, one, other):
         return super().same(model, one, other) or bool(self._find(model, one) & self._find(model, other))
 
+    def is_readable(self, record, document):
+        country = self._country_said(document, record.country_id)
+        return bool(self._find_in(country, record.company_id, value_at(document, self.path)))
+
     def holds(self, record, value, now):
         if is_empty(value) or is_empty(now):
             return is_empty(value) and is_empty(now)
         return value.casefold() == now.casefold() or record[self.field].id in self._find(record, value)
+
+    def done(self, record, base, ours, theirs, found):
+        if states := self._find(record, theirs):
+            return record[self.field].id in states
+        if self.holds(record, theirs, ours):
+            return True
+        # Mere text replaces what the source said before, and never what people have entered in Odoo.
+        return not is_empty(theirs) and not self.untouched(record, base, ours, theirs)
+
+    def remark(self, source, item, value):
+        # Whether the state is known depends on the country of the record: see :meth:`prepare_all`.
+        is_prepared = not item.paths.isdisjoint((self.path, self.country))
+        return item.remarks.get(self.path) if is_prepared else item.last_remark(self.path)
 
     def prepare(self, model, source, items):
         """Nothing yet: see :meth:`prepare_all`."""
@@ -109,7 +180,6 @@ class State(OfContact):
         changed = [item for item in items if not item.paths.isdisjoint((self.path, self.country))]
         if not changed:
             return
-        ids = model.env["res.country.state"]._school_ids_by_word()
         records = {record.id: record for record in model.browse([item.res_id for item in changed if item.res_id])}
         for item in changed:
             record = records.get(item.res_id)
@@ -121,17 +191,31 @@ class State(OfContact):
                 word = value_at(item.decision.document, self.path)
             else:
                 word = record[self.field].with_context(lang="en_US").name or record[self.text]
-            country_id = item.values.get("country_id", record.country_id.id) or source.company_id.country_id.id
-            state_id = ids.get((country_id, word.casefold()), False) if word else False
+            country = record.country_id.browse(item.values.get("country_id", record.country_id.id) or None)
+            country = self._country_said(item.decision.document, country)
+            state_id = self._find_in(country, source.company_id, word)
             if word and not state_id:
-                item.warn(
+                item.remarks[self.path] = Remark(
                     model.env._(
                         "%(pointer)s %(word)s is not a state that Odoo knows. It was kept as text.",
                         pointer=pointer(*self.path.split(".")),
                         word=quote(word),
-                    )
+                    ),
+                    is_unread=True,
                 )
             item.values.update({self.field: state_id, self.text: False if state_id else word or False})
+
+    def _country_said(self, document, country):
+        """:return: ``country``, that of the record; None if ``document`` names one that Odoo does not know"""
+        word = value_at(document, self.country)
+        return country if is_empty(word) or country.env["res.country"]._school_find(word) else None
+
+    def _find_in(self, country, company, word) -> int | bool:
+        """Return the state of ``country`` that ``word`` names; of the country of ``company`` where there is none."""
+        if country is None or is_empty(word):
+            return False
+        key = (country.id or company.country_id.id, word.casefold())
+        return company.env["res.country.state"]._school_ids_by_word().get(key, False)
 
     def _find(self, model, word) -> set[int]:
         """The states of any country that ``word`` may name."""

@@ -1,7 +1,10 @@
 """How a batch of documents becomes records: the five steps of the design, each for the whole batch at once."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -23,7 +26,7 @@ from .isolation import (
     fail_not_tried,
     note_incident,
 )
-from .item import Binding, Held, Item, Pending, Report, Status, Waiting, open_items
+from .item import Binding, Held, Item, Pending, Refusal, Report, Status, Waiting, open_items
 from .merge import digest, overlay, put, said_paths
 from .parts import changed_paths, lay_over
 from .plan import Action, Decision, Known, decide, parse_time
@@ -68,7 +71,9 @@ def run(
     :raises odoo.exceptions.ConcurrencyError: somebody else is applying the same documents; run again, on a fresh
         snapshot. It is :class:`ClaimLost` where nothing was made yet.
     """
-    return _run(source, entity, raws, [], atomic=atomic, parking_allowed=parking_allowed, budget=budget or Budget())
+    report = _run(source, entity, raws, [], atomic=atomic, parking_allowed=parking_allowed, budget=budget or Budget())
+    _explain_missing(source, {entity: report})
+    return report
 
 
 def _run(source, entity: str, raws, validated: list[list[Item]], *, atomic=False, parking_allowed, budget) -> Report:
@@ -116,6 +121,7 @@ def run_bundle(
         reports = {entity: _run(source, entity, bundle[entity], [items[entity]], **how) for entity in entities}
         _catch_up(reports.values(), [healed for report in reports.values() for healed in report.healed])
         _release_unused(source, claimed)
+        _explain_missing(source, reports)
         return reports
 
     if not atomic:
@@ -345,6 +351,29 @@ def _catch_up(reports, healed: Sequence[Report]) -> None:
                 item.res_id, item.version, item.warnings = mended[-1].res_id, mended[-1].version, mended[-1].warnings
 
 
+def _explain_missing(source, reports: Mapping[str, Report]) -> None:
+    """Find out of what parked documents wait for whether it was refused, in this request or before.
+
+    :param reports: by entity
+    """
+    parked = [item for report in reports.values() for item in report.items if item.status is Status.PARKED]
+    missing = {(reference.entity, reference.external_id) for item in parked for reference in item.missing}
+    if not missing:
+        return
+    now = datetime.now(timezone.utc)
+    refused = {
+        (entity, item.external_id): Refusal(
+            entity, item.external_id, now, " ".join(error.detail for error in item.errors)
+        )
+        for entity, report in reports.items()
+        for item in report.items
+        if item.status is Status.FAILED
+    }
+    found = parking.refusals(source, missing, refused)
+    for item in parked:
+        item.refusals = {key: found[key] for one in item.missing if (key := (one.entity, one.external_id)) in found}
+
+
 def _roll_back(source, reports: Mapping[Any, Report]) -> None:
     """Say of the documents of ``reports``, by model, that nothing of them was applied, as one could not be."""
     items = [item for report in reports.values() for item in report.items]
@@ -451,8 +480,9 @@ def _find_held(source, model, identities: Sequence[tuple[str, str | None]]) -> d
                    b.id, record.id, b.version, b.digest, b.source_updated_at AT TIME ZONE 'UTC',
                    b.deleted_at IS NOT NULL,
                    CASE WHEN b.digest = asked.digest AND b.deleted_at IS NULL AND p.id IS NULL AND c.id IS NULL
+                             AND b.remarks IS NULL
                         THEN NULL ELSE b.document END,
-                   b.write_date, b.changed_in_odoo_at,
+                   b.write_date, b.changed_in_odoo_at, b.remarks,
                    p.id, p.document, p.source_updated_at AT TIME ZONE 'UTC', p.create_date AT TIME ZONE 'UTC',
                    c.id, c.document, ARRAY(SELECT path FROM school_sync_conflict_line WHERE conflict_id = c.id)
               FROM unnest(%(external_ids)s::varchar[], %(digests)s::varchar[]) AS asked(external_id, digest)
@@ -473,9 +503,9 @@ def _find_held(source, model, identities: Sequence[tuple[str, str | None]]) -> d
     )
     return {
         row[0]: Held(
-            Binding(*row[1:10]) if row[1] else None,
-            Waiting(*row[10:14]) if row[10] else None,
-            Pending(*row[14:16], frozenset(row[16])) if row[14] else None,
+            Binding(*row[1:11]) if row[1] else None,
+            Waiting(*row[11:15]) if row[11] else None,
+            Pending(*row[15:17], frozenset(row[17])) if row[15] else None,
         )
         for row in rows
     }
@@ -494,7 +524,7 @@ def find_bindings(source, entity: str, identities: Sequence[tuple[str, str | Non
             SELECT b.external_id, b.id, b.res_id, b.version, b.digest, b.source_updated_at AT TIME ZONE 'UTC',
                    b.deleted_at IS NOT NULL,
                    CASE WHEN b.digest = asked.digest AND b.deleted_at IS NULL THEN NULL ELSE b.document END,
-                   b.write_date, b.changed_in_odoo_at
+                   b.write_date, b.changed_in_odoo_at, b.remarks
               FROM unnest(%(external_ids)s::varchar[], %(digests)s::varchar[]) AS asked(external_id, digest)
               JOIN school_sync_binding b
                 ON b.source_id = %(source_id)s AND b.entity = %(entity)s AND b.external_id = asked.external_id
@@ -527,7 +557,8 @@ def _plan(model, items: list[Item]) -> None:
         item.decision = decide(
             known, item.document, item.digest, max(filter(None, held), default=None), partial(lay_over, parts)
         )
-        if item.decision.action is Action.UNCHANGED:
+        said = said_paths(item.decision.document, binding.unread) if binding and known else set()
+        if item.decision.action is Action.UNCHANGED and not said:
             item.status = Status.UNCHANGED
         elif item.decision.action is Action.STALE:
             item.fail(
@@ -542,8 +573,12 @@ def _plan(model, items: list[Item]) -> None:
                 Status.STALE,
             )
         else:
-            item.paths = changed_paths(model, parts, known.document if known else {}, item.decision.document)
-            if known and not item.paths and not known.deleted:
+            if item.decision.action is Action.UNCHANGED:
+                item.decision = replace(item.decision, action=Action.UPDATE)
+            else:
+                item.paths = changed_paths(model, parts, known.document if known else {}, item.decision.document)
+            item.reread = said - item.paths
+            if known and not item.paths and not item.reread and not known.deleted:
                 item.status = Status.UNCHANGED
 
 
@@ -596,6 +631,15 @@ def _prepare(source, model, items: list[Item]) -> None:
     planned = _to_check(items)
     if planned:
         model._sync_values(source, planned)
+    # Of what is the same as ever there is nothing to remark, unless there was before.
+    read = [item for item in items if item.status in (None, Status.PARKED) or _is_restated(item)]
+    if read:
+        model._sync_remarks(source, read)
+
+
+def _is_restated(item: Item) -> bool:
+    """Whether ``item`` changes nothing, and says so in other words, or with remarks."""
+    return item.status is Status.UNCHANGED and bool(item.decision.digest != item.binding.digest or item.binding.remarks)
 
 
 def _to_check(items: list[Item]) -> list[Item]:
@@ -611,7 +655,11 @@ def _apply(source, model, items: list[Item], budget: Budget) -> None:
     # A document that says nothing new may be newer all the same, and what comes later is measured against that.
     unchanged = [item for item in items if item.status is Status.UNCHANGED]
     # It may say the same in other words, or anew what Odoo holds already.
-    restated = [item for item in unchanged if item.decision.digest != item.binding.digest]
+    restated = [
+        item
+        for item in unchanged
+        if item.decision.digest != item.binding.digest or item.remarks_as_json() != item.binding.remarks
+    ]
     newer = [item for item in unchanged if item.decision.updated_at != item.binding.updated_at]
     in_conflict = [item for item in items if item.status is Status.CONFLICT and item.clashes]
     parked = [item for item in items if item.status is Status.PARKED]
@@ -819,11 +867,13 @@ def _store_bindings(source, applied: Sequence[Item]) -> None:
             UPDATE school_sync_binding b
                SET res_id = new.res_id, version = new.version, digest = new.digest, document = new.document::jsonb,
                    source_updated_at = new.updated_at AT TIME ZONE 'UTC', deleted_at = NULL, restated = NULL,
+                   remarks = new.remarks::jsonb,
                    changed_in_odoo_at = COALESCE(new.changed_at, b.changed_in_odoo_at),
                    write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
               FROM unnest(%(ids)s::int[], %(res_ids)s::int[], %(versions)s::int[], %(digests)s::varchar[],
-                          %(documents)s::text[], %(times)s::timestamptz[], %(changes)s::timestamp[])
-                   AS new(id, res_id, version, digest, document, updated_at, changed_at)
+                          %(documents)s::text[], %(remarks)s::text[], %(times)s::timestamptz[],
+                          %(changes)s::timestamp[])
+                   AS new(id, res_id, version, digest, document, remarks, updated_at, changed_at)
              WHERE b.id = new.id
          RETURNING b.id, EXISTS (SELECT FROM school_sync_parked_reference r
                                   WHERE r.source_id = b.source_id AND r.entity = b.entity
@@ -837,6 +887,7 @@ def _store_bindings(source, applied: Sequence[Item]) -> None:
             documents=[
                 model._document_text(item.decision.document if item.said is None else item.said) for item in applied
             ],
+            remarks=[_remarks_text(item) for item in applied],
             times=[item.decision.updated_at for item in applied],
             changes=[item.changed_at for item in applied],
         ),
@@ -845,6 +896,11 @@ def _store_bindings(source, applied: Sequence[Item]) -> None:
     for item in applied:
         item.awaited = awaited[item.binding.id]
     model.invalidate_model(flush=False)
+
+
+def _remarks_text(item: Item) -> str | None:
+    remarks = item.remarks_as_json()
+    return json.dumps(remarks, ensure_ascii=False) if remarks else None
 
 
 def _store_times(source, items: list[Item]) -> None:
@@ -877,14 +933,16 @@ def _store_restated(source, model, items: list[Item]) -> None:
         SQL(
             """
             UPDATE school_sync_binding b
-               SET digest = new.digest, document = new.document::jsonb, restated = TRUE
-              FROM unnest(%(ids)s::int[], %(digests)s::varchar[], %(documents)s::text[]) AS new(id, digest, document)
+               SET digest = new.digest, document = new.document::jsonb, remarks = new.remarks::jsonb, restated = TRUE
+              FROM unnest(%(ids)s::int[], %(digests)s::varchar[], %(documents)s::text[], %(remarks)s::text[])
+                   AS new(id, digest, document, remarks)
              WHERE b.id = new.id
          RETURNING b.id
             """,
             ids=[item.binding.id for item in items],
             digests=[item.decision.digest for item in items],
             documents=[binding._document_text(item.decision.document) for item in items],
+            remarks=[_remarks_text(item) for item in items],
         ),
     )
     binding.invalidate_model(flush=False)

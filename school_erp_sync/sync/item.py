@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from odoo.exceptions import UserError
 from ..contract.base import FieldError
 from ..contract.text import quote
 from .merge import Clash
+from .parts import Remark
 from .plan import Decision
 
 
@@ -58,6 +60,36 @@ class Reference(NamedTuple):
         return {"entity": self.entity, "externalId": self.external_id, "pointer": self.pointer}
 
 
+class Refusal(NamedTuple):
+    """The last refusal of a document that something waits for, directly or through others."""
+
+    entity: str
+    external_id: str
+    at: datetime
+    why: str
+
+    def as_json(self) -> dict[str, str]:
+        return {
+            "entity": self.entity,
+            "externalId": self.external_id,
+            "at": self.at.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "detail": self.why,
+        }
+
+    def told(self, env, entity: str, external_id: str) -> str:
+        """Return what to tell people who wait for ``external_id`` of ``entity``, in the language of ``env``."""
+        when = self.at.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        if (self.entity, self.external_id) == (entity, external_id):
+            return env._("It was refused on %(when)s: %(why)s", when=when, why=self.why)
+        return env._(
+            "It waits for %(record)s in %(entity)s, which was refused on %(when)s: %(why)s",
+            record=quote(self.external_id),
+            entity=self.entity,
+            when=when,
+            why=self.why,
+        )
+
+
 @dataclass(slots=True)
 class Binding:
     """The row of ``school.sync.binding`` that an item works on."""
@@ -71,6 +103,12 @@ class Binding:
     document: dict[str, Any] | None = None
     written_at: Any = None
     changed_at: Any = None
+    remarks: dict[str, Any] | None = None
+
+    @property
+    def unread(self) -> set[str]:
+        """The parts of the last document that Odoo did not understand."""
+        return {path for path, remark in (self.remarks or {}).items() if remark.get("unread")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +143,14 @@ class Item:
     """One document on its way through the engine.
 
     ``values`` are the field values to store; ``paths`` the parts of the document that they come from; ``found`` the
-    records it refers to, by (entity, externalId), and ``missing`` those that are not there. ``clashes`` are the parts
+    records it refers to, by (entity, externalId), ``missing`` those that are not there,
+    and ``refusals`` why some of these are not. ``clashes`` are the parts
     that changed in Odoo as well, each with the side that won, if one has, and ``decided`` those of them that somebody
     has decided; ``said`` is the document to remember where Odoo won, or where something is ``restored`` in Odoo.
     ``agreed`` are the parts that say something new which Odoo holds already. ``awaited`` is what others wait for.
-    ``healing`` is a document that has waited and is tried again, and ``cut`` one that is tried without some of its
-    references, and waits for them as a whole.
+    ``reread`` are the parts that Odoo did not understand when the same was said last, and may understand now;
+    ``remarks`` tell what it does not understand, by path. ``healing`` is a document that has waited and is tried again,
+    and ``cut`` one that is tried without some of its references, and waits for them as a whole.
     """
 
     index: int
@@ -125,6 +165,7 @@ class Item:
     references: list[Reference] = field(default_factory=list)
     found: dict[tuple[str, str], int] = field(default_factory=dict)
     missing: list[Reference] = field(default_factory=list)
+    refusals: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     waiting: Waiting | None = None
     pending: Pending | None = None
     healing: bool = False
@@ -132,6 +173,8 @@ class Item:
     clashes: list[tuple[Clash, str | None]] = field(default_factory=list)
     decided: set[str] = field(default_factory=set)
     agreed: set[str] = field(default_factory=set)
+    reread: set[str] = field(default_factory=set)
+    remarks: dict[str, Remark] = field(default_factory=dict)
     said: dict[str, Any] | None = None
     restored: bool = False
     changed_at: Any = None
@@ -150,21 +193,43 @@ class Item:
     def notes(self, env) -> list[str]:
         """What the sender should know of a document that went through, in the language of ``env``."""
         waits = self.missing if self.status is Status.PARKED else ()
-        return self.warnings + [
-            env._(
-                "%(pointer)s: %(record)s does not exist in %(entity)s yet. This document is parked, and is applied "
-                "when that record arrives.",
-                pointer=reference.pointer,
-                record=quote(reference.external_id),
-                entity=reference.entity,
-            )
-            for reference in waits
+        return self.warnings + [self._explain_missing(env, reference) for reference in waits]
+
+    def missing_as_json(self) -> list[dict[str, Any]]:
+        """The records that are waited for, as the API names them."""
+        return [
+            {**reference.as_json(), **({"refused": refusal.as_json()} if refusal else {})}
+            for reference in self.missing
+            for refusal in (self.refusals.get((reference.entity, reference.external_id)),)
         ]
+
+    def _explain_missing(self, env, reference: Reference) -> str:
+        sentence = env._(
+            "%(pointer)s: %(record)s does not exist in %(entity)s yet. This document is parked, and is applied when "
+            "that record arrives.",
+            pointer=reference.pointer,
+            record=quote(reference.external_id),
+            entity=reference.entity,
+        )
+        refusal = self.refusals.get((reference.entity, reference.external_id))
+        return f"{sentence} {refusal.told(env, reference.entity, reference.external_id)}" if refusal else sentence
 
     def fail(self, pointer: str, code: str, detail: str, status: Status = Status.FAILED) -> None:
         """This document is not applied: say where, what kind, and what to do."""
         self.errors.append(FieldError(pointer, code, detail))
         self.status = status
+
+    def last_remark(self, path: str) -> Remark | None:
+        """What was remarked of the last document at ``path``."""
+        known = (self.binding and self.binding.remarks or {}).get(path)
+        return known and Remark(known["text"], known.get("unread", False))
+
+    def remarks_as_json(self) -> dict[str, Any] | None:
+        """``remarks`` as they are stored with the binding."""
+        return {
+            path: {"text": remark.text, **({"unread": True} if remark.is_unread else {})}
+            for path, remark in self.remarks.items()
+        } or None
 
     def warn(self, sentence: str) -> None:
         """The document is applied, and the sender should know this."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from odoo.fields import Domain
 
+from . import parking
 from .plan import parse_time
 
 LONGEST_CURSOR = 200
@@ -110,6 +111,8 @@ def read_parked(
         domain &= Domain("state", "=", state)
     found = _parked(source).search(domain, order="id", limit=limit + 1)
     page = found[:limit]
+    missing = {(one.entity, one.external_id) for one in page.reference_ids}
+    refused = parking.refusals(source, missing) if missing else {}
     items = [
         {
             "entity": parked.entity,
@@ -117,6 +120,7 @@ def read_parked(
             "state": parked.state,
             "missing": [
                 {"entity": one.entity, "externalId": one.external_id, "pointer": one.pointer}
+                | ({"refused": refused[key].as_json()} if (key := (one.entity, one.external_id)) in refused else {})
                 for one in parked.reference_ids
             ],
             "message": parked.message or None,

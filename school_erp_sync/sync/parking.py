@@ -6,7 +6,7 @@ from typing import Any
 
 from odoo.tools import SQL
 
-from .item import Item, Status, Waiting
+from .item import Item, Refusal, Status, Waiting
 from .sql import query
 
 # What to do with an item's waiting document once it is known what became of the item.
@@ -217,6 +217,58 @@ def unsettled(source, asked: Mapping[tuple[str, str], str | None]) -> list[tuple
             source_id=source.id,
         ),
     )
+
+
+def refusals(
+    source, missing: Iterable[tuple[str, str]], refused: Mapping[tuple[str, str], Refusal] | None = None
+) -> dict[tuple[str, str], Refusal]:
+    """Why records that are waited for are not there, where a document was refused: theirs, or one that they wait for.
+
+    :param missing: the (entity, externalId) of what is waited for
+    :param refused: what was refused a moment ago, and is not noted yet
+    :return: the refusal by (entity, externalId) of what is waited for; the last one of several
+    """
+    missing = list(missing)
+    # Raw SQL: a recursion for a whole batch; an API user reads neither what waits nor what fails.
+    rows = query(
+        source.env,
+        SQL(
+            """
+            WITH RECURSIVE reach(missing_entity, missing_id, entity, external_id) AS (
+                SELECT asked.entity, asked.external_id, asked.entity, asked.external_id
+                  FROM unnest(%(entities)s::varchar[], %(external_ids)s::varchar[]) AS asked(entity, external_id)
+                 UNION
+                SELECT reach.missing_entity, reach.missing_id, r.entity, r.external_id
+                  FROM reach
+                  JOIN school_sync_parked p ON p.source_id = %(source_id)s AND p.state = 'waiting'
+                                           AND p.entity = reach.entity AND p.external_id = reach.external_id
+                  JOIN school_sync_parked_reference r ON r.parked_id = p.id
+                 WHERE NOT EXISTS (SELECT FROM school_sync_binding b
+                                    WHERE b.source_id = r.source_id AND b.entity = r.entity
+                                      AND b.external_id = r.external_id AND b.res_id IS NOT NULL)
+            )
+            SELECT reach.*, refusal.at AT TIME ZONE 'UTC', refusal.why
+              FROM reach
+         LEFT JOIN LATERAL (SELECT failure.write_date AS at, failure.message AS why
+                              FROM school_sync_incident incident
+                              JOIN school_sync_failure failure ON failure.incident_id = incident.id
+                                                              AND failure.external_id = reach.external_id
+                             WHERE incident.source_id = %(source_id)s AND incident.entity = reach.entity
+                               AND incident.state = 'open' AND incident.code NOT IN ('parked', 'expired')
+                             ORDER BY failure.write_date DESC
+                             LIMIT 1) AS refusal ON TRUE
+             ORDER BY refusal.at
+            """,
+            source_id=source.id,
+            entities=[entity for entity, _external_id in missing],
+            external_ids=[external_id for _entity, external_id in missing],
+        ),
+    )
+    found = {}
+    for entity, external_id, *other, at, why in rows:
+        if refusal := (refused or {}).get(tuple(other)) or (at and Refusal(*other, at, why)):
+            found[entity, external_id] = refusal
+    return found
 
 
 def healing_item(index: int, external_id: str, waiting: Waiting) -> Item:

@@ -6,13 +6,32 @@ equal; comparing, merging, storing and giving back follow from it. A model lists
 
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from odoo.fields import Command, Domain
 
+from ..contract.base import fault_in, pointer
+from ..contract.text import quote
 from ..contract.words import fold
 from .merge import is_empty, overlay, said_paths, value_at
 from .plan import parse_time
+from .texts import ENGLISH, translate
+
+
+class Remark(NamedTuple):
+    """What the sender, and people in Odoo, should know of a value in a document that was applied.
+
+    :param is_unread: whether Odoo did not understand the value, so that the record says nothing there
+    """
+
+    text: str
+    is_unread: bool = False
+
+
+class Unread(NamedTuple):
+    """The meaning of a value that Odoo does not understand: the same only as the same words."""
+
+    words: Any
 
 
 class Part:
@@ -95,6 +114,13 @@ class Part:
         """The records of which this part says ``text``, as the query string of a list has it."""
         raise NotImplementedError
 
+    def is_readable(self, record, document: Mapping[str, Any]) -> bool:
+        """Whether Odoo understands what ``document`` says here of ``record``."""
+        return True
+
+    def remark(self, source, item, value: Any) -> Remark | None:
+        """Return what people should know of ``value``, which the document of ``item`` says and is not empty."""
+
     def spell_out(self, value: Any) -> Any:
         """What to apply so that a record says ``value``, as it once did, and nothing else."""
         return value
@@ -134,24 +160,103 @@ class Part:
         return value or None
 
 
+class Enriching(Part):
+    """A part that nothing depends on: a value that Odoo does not understand refuses no document.
+
+    The value stays in the document, and is given back from there; the record says nothing. Once Odoo understands it,
+    the same document applies it.
+    """
+
+    def understands(self, model, value: Any) -> bool:
+        """Whether Odoo understands ``value``, which is not empty."""
+        raise NotImplementedError
+
+    def explain(self, model, value: Any) -> str:
+        """Return why Odoo does not understand ``value``, and what to send instead."""
+        raise NotImplementedError
+
+    def is_unread(self, model, value: Any) -> bool:
+        """Whether ``value`` says something that Odoo does not understand."""
+        return not is_empty(value) and not self.understands(model, value)
+
+    def is_readable(self, record, document):
+        return not self.is_unread(record, value_at(document, self.path))
+
+    def remark(self, source, item, value):
+        return None if self.understands(source, value) else Remark(self.explain(source, value), is_unread=True)
+
+    def meaning(self, model, value):
+        return Unread(value) if self.is_unread(model, value) else super().meaning(model, value)
+
+    def holds(self, record, value, now):
+        return is_empty(now) if self.is_unread(record, value) else super().holds(record, value, now)
+
+    def done(self, record, base, ours, theirs, found):
+        if self.is_unread(record, theirs):
+            # It replaces what the source said before, and never what people have entered in Odoo.
+            return not self.untouched(record, base, ours, theirs)
+        return super().done(record, base, ours, theirs, found)
+
+    def to_value(self, model, value):
+        return False if self.is_unread(model, value) else super().to_value(model, value)
+
+
+class EnrichingValue(Enriching):
+    """A part that is understood as one of the contract's types.
+
+    :param kind: the type
+    """
+
+    def __init__(self, field: str, kind: Any):
+        super().__init__(field)
+        self.kind = kind
+
+    def understands(self, model, value):
+        return fault_in(self.kind, self.path, value) is None
+
+    def explain(self, model, value):
+        return model.env._(
+            "%(pointer)s %(value)s was kept as text. %(fault)s",
+            pointer=pointer(*self.path.split(".")),
+            value=quote(value),
+            fault=translate(fault_in(self.kind, self.path, value), model.env.user.lang or ENGLISH),
+        )
+
+
 class Word(Part):
     """A part that is one of a field's words: many words may stand for one value.
 
     :param words: the value for each folded word
-    :param otherwise: the value for any other word
-    :param label: whether the record's value is told by its label
     """
 
-    def __init__(self, field: str, words: Mapping[str, str], otherwise: str | None = None, label: bool = False):
+    def __init__(self, field: str, words: Mapping[str, str]):
         super().__init__(field)
-        self.words, self.otherwise, self.label = words, otherwise, label
+        self.words = words
 
     def meaning(self, model, value):
-        return None if is_empty(value) else self.words.get(fold(value), self.otherwise)
+        return None if is_empty(value) else self.words.get(fold(value))
 
     def _read_one(self, record):
-        value = record[self.field] or None
-        return dict(record._fields[self.field]._description_selection(record.env)).get(value) if self.label else value
+        return record[self.field] or None
+
+
+class EnrichingWord(Enriching, Word):
+    """A word that refuses no document where it is not known. The record's value is told by its label."""
+
+    def understands(self, model, value):
+        return fold(value) in self.words
+
+    def explain(self, model, value):
+        return model.env._(
+            "%(pointer)s %(value)s is not known. It was kept as text. Send one of: %(allowed)s.",
+            pointer=pointer(*self.path.split(".")),
+            value=quote(value),
+            allowed=", ".join(dict.fromkeys(self.words.values())),
+        )
+
+    def _read_one(self, record):
+        labels = dict(record._fields[self.field]._description_selection(record.env))
+        return labels.get(record[self.field] or None)
 
 
 class Reference(Part):
@@ -220,6 +325,13 @@ class Code(Named):
 
     def holds(self, record, value, now):
         return self.meaning(record, value) == (record[self.field].code_key or None)
+
+
+class EnrichingCode(EnrichingValue, Code):
+    """A code that refuses no document where there can be no such entry."""
+
+    def names(self, value):
+        return [] if self.is_unread(None, value) else super().names(value)
 
 
 class Tags(Named):

@@ -102,7 +102,7 @@ class TestUpsert(SyncCase):
             {
                 "externalId": "S",
                 "dob": "2999-01-01",
-                "address": {"country": "Narnia"},
+                "religion": 5,
                 "languages": ["Klingon"],
                 "parents": ["nobody", {"externalId": "no one"}],
             },
@@ -113,7 +113,7 @@ class TestUpsert(SyncCase):
             {
                 "/fullName": "required",
                 "/dob": "out_of_range",
-                "/address/country": "unknown_country",
+                "/religion": "wrong_type",
                 "/parents/0": "reference_missing",
                 "/parents/1": "reference_missing",
             },
@@ -168,7 +168,7 @@ class TestBatch(SyncCase):
 
     def test_atomic_is_all_or_nothing(self):
         contacts = self.env["res.partner"].search_count([])
-        documents = [*self.families(3), {**FATHER, "externalId": "bad", "email": "x"}]
+        documents = [*self.families(3), {**FATHER, "externalId": "bad", "name": ""}]
         report = self.send("parents", *documents, atomic=True)
         self.assertEqual(self.statuses(report), ["rolledBack", "rolledBack", "rolledBack", "failed"])
         self.assertEqual(self.env["res.partner"].search_count([]), contacts)

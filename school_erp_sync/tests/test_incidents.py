@@ -68,7 +68,7 @@ class TestIncidents(EmployeeCase):
         self.settle()
 
     def bad(self, number):
-        return {**FATHER, "externalId": f"P{number}", "email": "nobody"}
+        return {**FATHER, "externalId": f"P{number}", "name": ""}
 
     def test_first_failure_of_a_kind_notifies_once(self):
         people = self.env["hr.employee"].create([{"name": f"Teacher {number}"} for number in range(5)])
@@ -170,7 +170,7 @@ class TestIncidents(EmployeeCase):
         self.parents(*(self.bad(number) for number in range(3)), status=422)
         self.parents(self.bad(9), FATHER, status=207)
         incident = self.incidents()
-        self.assertEqual((incident.entity, incident.code, incident.failure_count), ("parents", "invalid_email", 4))
+        self.assertEqual((incident.entity, incident.code, incident.failure_count), ("parents", "required", 4))
         self.assertEqual(len(self.mails()), 2)
         self.parents(*({**FATHER, "externalId": f"P{number}"} for number in (0, 1, 2)))
         self.assertTrue(self.incidents())
@@ -225,7 +225,7 @@ class TestIncidents(EmployeeCase):
         self.assertEqual(len(mails), 2, "one for each language")
         self.assertEqual(mails.recipient_ids, (self.hr + self.chief).partner_id)
         self.assertIn("2 open problem", mails[0].subject)
-        for word in ("employees", "Refused", "parents", "Invalid email"):
+        for word in ("employees", "Refused", "parents", "Required"):
             self.assertIn(word, mails[0].body_html)
 
     def test_daily_summary_is_sent_once_a_day(self):

@@ -132,7 +132,7 @@ class TestLog(SyncCase):
 
     def test_a_line_for_what_was_not_merely_unchanged(self):
         self.send_ok("parents", FATHER)
-        bad = {"externalId": "bad", "name": "x", "email": "nobody"}
+        bad = {"externalId": "bad", "name": 5, "email": "nobody"}
         log = self.log(FATHER, {**FATHER, "externalId": "new", "phone": "?"}, bad, status=207)
         self.assertEqual(log.line_ids.mapped("external_id"), ["new", "bad"])
         self.assertEqual((log.state, log.received, log.unchanged, log.created, log.failed), ("partial", 3, 1, 1, 1))
@@ -140,7 +140,7 @@ class TestLog(SyncCase):
         self.assertIn("phone", created.message)
         self.assertFalse(created.document)
         self.assertIn('"nobody"', failed.document)
-        self.assertIn("/email", failed.message)
+        self.assertIn("/name", failed.message)
 
     def test_payloads_expire_before_the_log_does(self):
         log = self.log({"externalId": "bad"}, status=422)

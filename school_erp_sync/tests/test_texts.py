@@ -119,9 +119,10 @@ class TestSources(BaseCase):
 class GermanCase(SyncCase):
     GERMAN = {
         "%(field)s is required.": "%(field)s fehlt.",
-        "%(word)s is not a country that Odoo knows. Send its English name or its ISO 3166 code, such as India or IN.": (
-            "%(word)s ist kein Land, das Odoo kennt."
-        ),
+        "%(pointer)s %(word)s is not a country that Odoo knows. It was kept as text. Send its English name or its "
+        "ISO 3166 code, such as India or IN.": "%(word)s ist kein Land, das Odoo kennt.",
+        "%(pointer)s %(value)s was kept as text. %(fault)s": "%(value)s bleibt Text: %(fault)s",
+        "%(field)s %(value)s is not a link. It must begin with http:// or https://.": "kein Link.",
         "%(record)s does not exist in %(entity)s. Send it first, then send this document again.": (
             "%(record)s gibt es in %(entity)s nicht."
         ),
@@ -156,8 +157,12 @@ class TestGerman(GermanCase):
     """An API user who reads German, and sends the same documents as everybody."""
 
     def test_each_layer_of_a_refusal(self):
-        refused = self.send("students", {"externalId": "S", "address": {"country": "Freedonia"}})
-        self.assertEqual(self.details(refused), ["fullName fehlt.", '"Freedonia" ist kein Land, das Odoo kennt.'])
+        refused = self.send("students", {"externalId": "S"})
+        self.assertEqual(self.details(refused), ["fullName fehlt."])
+        odd = self.send("students", {**STUDENT, "address": {"country": "Freedonia"}, "photoUrl": "none"})
+        self.assertEqual(
+            odd.items[0].warnings, ['"none" bleibt Text: kein Link.', '"Freedonia" ist kein Land, das Odoo kennt.']
+        )
         missing = self.send("students", {**STUDENT, "parents": [FATHER["externalId"]]}, parking_allowed=False)
         self.assertEqual(self.details(missing), [f'"{FATHER["externalId"]}" gibt es in parents nicht.'])
 
