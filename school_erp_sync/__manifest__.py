@@ -26,6 +26,7 @@
         "views/school_sync_log_views.xml",
         "views/school_sync_parked_views.xml",
         "views/school_sync_conflict_views.xml",
+        "views/school_sync_duplicate_views.xml",
         "views/school_sync_source_inbound_views.xml",
         "views/school_fee_schedule_views.xml",
         "views/school_billing_views.xml",

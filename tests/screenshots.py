@@ -75,6 +75,17 @@ def send_too_early_and_disagree() -> None:
     post("parents", {**guardian, "phone": "+91 9876522222", "occupation": "Head Teacher"})
 
 
+def send_a_family_address() -> None:
+    """A guardian with the e-mail address of a contact who has another name."""
+    odoo = Hr(URL, os.environ["SCHOOL_SYNC_DB"], "admin", "admin")
+    address = {"email": "das.family@example.com"}
+    odoo.call("res.partner", "create", [{"name": "Meera Das", "phone": "+91 9876500001", **address}])
+    (binding,) = odoo.call("school.sync.binding", "search_read", [["external_id", "=", "PS-9100-F"]], ["source_id"])
+    odoo.call("school.sync.source", "write", [binding["source_id"][0]], {"match_rule": "email"})
+    post("parents", {"externalId": "PS-9200-F", "name": "Mohan Das", "phone": "+91 9876500002", **address})
+    odoo.call("school.sync.source", "write", [binding["source_id"][0]], {"match_rule": "never"})
+
+
 def post(entity: str, document: dict | list) -> requests.Response:
     headers = {"Authorization": f"Bearer {KEY}"}
     return requests.post(f"{URL}/api/{entity}", json=document, headers=headers, timeout=60)
@@ -115,6 +126,7 @@ def main() -> int:
     send_a_mixed_batch()
     sync_employees()
     send_too_early_and_disagree()
+    send_a_family_address()
     with chromium() as browser:
         page = browser.new_page(viewport=SIZE)
         log_in(page, URL)
@@ -139,6 +151,9 @@ def main() -> int:
         take(page, "parked_list", "action-school_erp_sync.school_sync_parked_action")
         take(page, "parked_form", f"action-school_erp_sync.school_sync_parked_action/{parked}")
         take(page, "conflict_form", f"action-school_erp_sync.school_sync_conflict_action/{conflict}")
+        duplicate = find(page, "school.sync.duplicate", [])
+        take(page, "duplicate_list", "action-school_erp_sync.school_sync_duplicate_action")
+        take(page, "duplicate_form", f"action-school_erp_sync.school_sync_duplicate_action/{duplicate}")
         take(page, "source_form", f"action-school_erp_sync.school_sync_source_action/{source}")
         take(page, "problem_form", f"action-school_erp_sync.school_sync_incident_action/{incident}")
     return 0

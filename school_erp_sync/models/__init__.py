@@ -21,6 +21,8 @@ from . import school_sync_parked
 from . import school_sync_parked_reference
 from . import school_sync_conflict
 from . import school_sync_conflict_line
+from . import school_sync_claim
+from . import school_sync_duplicate
 from . import base_partner_merge
 from . import res_company
 from . import res_partner

@@ -7,4 +7,5 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
     def _update_foreign_keys(self, src_partners, dst_partner):
         # Before Odoo does it in SQL, which deletes a role where the contact that is kept has one already.
         (src_partners + dst_partner)._school_merge_roles(dst_partner)
+        self.env["school.sync.duplicate"]._forget_merged(src_partners + dst_partner)
         return super()._update_foreign_keys(src_partners, dst_partner)

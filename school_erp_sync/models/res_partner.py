@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ..sync.sql import query
 from .school_batch_mixin import BATCH
 
 _RANKS = "school_waiting_ranks"
@@ -61,6 +62,30 @@ class ResPartner(models.Model):
         contacts = self.sudo().with_context(active_test=False)
         schools = contacts.school_student_ids.company_id | contacts.school_parent_ids.company_id
         return schools.with_env(self.env)
+
+    def _get_school_sources(self) -> dict[int, dict[int, set[str]]]:
+        """:return: for each of these contacts the sources that know it, each with the entities as which it does"""
+        result = defaultdict(lambda: defaultdict(set))
+        for model in self.pool.descendants(["school.person.mixin"], "_inherit"):
+            if not self.env[model]._abstract:
+                # Raw SQL: past the access rules of bindings, as what is found decides what is bound to what.
+                rows = query(
+                    self.env,
+                    SQL(
+                        """
+                        SELECT role.partner_id, b.source_id, b.entity
+                          FROM %s role
+                          JOIN school_sync_binding b ON b.res_model = %s AND b.res_id = role.id
+                         WHERE role.partner_id = ANY(%s)
+                        """,
+                        SQL.identifier(self.env[model]._table),
+                        model,
+                        self.ids,
+                    ),
+                )
+                for contact_id, source_id, entity in rows:
+                    result[contact_id][source_id].add(entity)
+        return result
 
     def _school_claim(self) -> None:
         """Let only one transaction at a time take over these contacts.

@@ -4,6 +4,7 @@ from typing import Any
 
 from odoo import api, fields, models
 
+from ..contract.text import quote
 from ..sync.item import Item
 from ..sync.parts import Part
 
@@ -114,7 +115,8 @@ class SchoolParentLink(models.Model):
     def _sync_replace(self, source, side: str, path: str, items: list[Item]) -> None:
         """Apply what each item's document changes in the links at ``path``; what it does not change stays.
 
-        Links that this source sent before and that are not named any more are removed; those of others stay.
+        Links that this source has said before and that are not named any more are removed, whoever else says them;
+        those that it never said stay.
 
         :param side: the field that holds the item's own record, ``student_id`` or ``parent_id``
         """
@@ -142,7 +144,7 @@ class SchoolParentLink(models.Model):
         for link in self.search([(side, "in", list(items_of))]):
             of_one, other_id = items_of[link[side].id], link[other_side].id
             naming = [item for item in of_one if (item, other_id) in wanted]
-            if not naming and link.source_id == source:
+            if not naming and (link.source_id == source or str(source.id) in (link.said or {})):
                 gone |= link
             for item in naming:
                 changed = link._sync_update(source, item, wanted.pop((item, other_id)), told.get((item, other_id), {}))
@@ -151,6 +153,7 @@ class SchoolParentLink(models.Model):
         # A person may have several names, as after a merge: what is said under one does not take away the others'.
         own_bindings = {item.binding.id for of_one in items_of.values() for item in of_one}
         gone -= gone._said_under_other_names(source, side, path, own_bindings)
+        gone._warn_of_other_sources(source, side, items_of)
         for link in gone:
             revised[link[other_side].id].update((item.external_id, None) for item in items_of[link[side].id])
         # What the document of the other end said last is no longer so: the same document, sent again, is compared anew.
@@ -185,7 +188,7 @@ class SchoolParentLink(models.Model):
             name: value for name, value in self._prepare_values(changed).items() if (self[name] or False) != value
         }
         is_changed = bool(values)
-        if not item.restored and said | told != said:
+        if not item.restored and (said | told != said or str(source.id) not in (self.said or {})):
             values["said"] = {**(self.said or {}), str(source.id): said | told}
         if values:
             self.write(values)
@@ -236,6 +239,25 @@ class SchoolParentLink(models.Model):
             lambda link: any((link[side].id, name) in said for name in names.get(link[other_side].id, ()))
         )
 
+    def _warn_of_other_sources(self, source, side: str, items_of: dict[int, list[Item]]) -> None:
+        """Tell the senders of ``items_of``, by record id, which of these links another source has said as well."""
+        others = {link: {int(key) for key in link.said or {}} - {source.id} for link in self}
+        if not any(others.values()):
+            return
+        other_side, entity = _OTHER_SIDE[side]
+        external_ids = source._external_ids(entity, self[other_side].ids)
+        # sudo: the names of the sources of its own school, which an API user may not read.
+        sources = self.env["school.sync.source"].sudo()
+        for link, ids in others.items():
+            for item in items_of[link[side].id] if ids else ():
+                item.warn(
+                    self.env._(
+                        "The link to %(person)s was removed. %(sources)s had sent it as well.",
+                        person=quote(external_ids.get(link[other_side].id) or link[other_side].name),
+                        sources=", ".join(sources.browse(ids).exists().mapped("name")),
+                    )
+                )
+
     @api.model
     def _prepare_values(self, link: dict[str, Any]) -> dict[str, Any]:
         values = {name: link[key] or False for key, name in LINK_FIELDS.items() if key in link}
@@ -265,14 +287,19 @@ class SchoolParentLink(models.Model):
         names_in = source._names_in(records, entity, links[other_side].ids)
         result = defaultdict(list)
         for link in links:
-            flags = link._get_said(source) if said else link._to_json()
+            flags = link._get_said(source) if said else link._to_json(source)
             for external_id in names_in(link[side].id, link[other_side].id):
                 result[link[side].id].append({"externalId": external_id, **flags})
         return result
 
-    def _to_json(self) -> dict[str, Any]:
-        said = {key: self[name] for key, name in LINK_FIELDS.items()}
-        return {key: value.isoformat() if key in ("start", "end") else value for key, value in said.items() if value}
+    def _to_json(self, source) -> dict[str, Any]:
+        # What another source denies in so many words, it has not left open: that the father may pick up the child.
+        told = {key for told_by, flags in (self.said or {}).items() if told_by != str(source.id) for key in flags}
+        return {
+            key: value.isoformat() if key in ("start", "end") and value else value
+            for key, name in LINK_FIELDS.items()
+            if (value := self[name]) or (key in told and value is False and self._fields[name].type == "boolean")
+        }
 
 
 class Links(Part):
@@ -326,7 +353,7 @@ class Links(Part):
                 continue
             known = before.get(external_id, {})
             if any(
-                not _agree(key, known, held[external_id]) and not _agree(key, flags, held[external_id]) for key in flags
+                not _agree(key, flags, held[external_id]) and _is_told(key, known, held[external_id]) for key in flags
             ):
                 return False
         return True
@@ -343,7 +370,7 @@ class Links(Part):
         """What the source alone has changed is applied, unless a link was removed on either side."""
         _changed, removed = self._compare(record, base, theirs)
         before, held = self.meaning(record, base), self.meaning(record, ours)
-        if not removed.isdisjoint(held) or any(link["externalId"] not in held for link in theirs or ()):
+        if not removed.isdisjoint(held) or before.keys() & {link["externalId"] for link in theirs or ()} - held.keys():
             return ours
         return [
             {
@@ -351,7 +378,8 @@ class Links(Part):
                 **{
                     key: held[link["externalId"]].get(key)
                     for key in _flags(link)
-                    if not _agree(key, before.get(link["externalId"], {}), held[link["externalId"]])
+                    if link["externalId"] in held
+                    and _is_told(key, before.get(link["externalId"], {}), held[link["externalId"]])
                 },
             }
             for link in theirs or ()
@@ -391,6 +419,11 @@ def _meaning(key: str, flag: Any) -> Any:
 def _agree(key: str, one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two links mean the same by ``key``."""
     return _meaning(key, one.get(key)) == _meaning(key, other.get(key))
+
+
+def _is_told(key: str, known: dict[str, Any], held: dict[str, Any]) -> bool:
+    """Whether Odoo, or another source, says by ``key`` in the link ``held`` what ``known``, said before, does not."""
+    return not _agree(key, known, held) or (key not in known and held.get(key) is False)
 
 
 def _changes(said: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:

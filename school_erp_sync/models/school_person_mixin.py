@@ -1,4 +1,6 @@
 from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
@@ -9,9 +11,32 @@ from odoo.tools import SQL, email_normalize
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
 
 from ..contract.email import addresses_in
+from ..contract.text import quote
 from ..sync.contacts import State
 from ..sync.item import Item, Reference
 from ..sync.merge import value_at
+from ..sync.names import names_agree
+from ..sync.plan import Action
+
+# An e-mail address that more contacts share is no person's.
+MOST_ALIKE = 5
+
+
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """Somebody who may be the person of a new document: a contact, or an earlier document of the batch.
+
+    ``taken`` says that the source has given the role to another document, ``known`` that it knows the contact in any
+    role, ``is_other`` that the contact has no role but another one.
+    """
+
+    item: Item | None
+    name: str
+    contact: Any = None
+    role: Any = None
+    taken: bool = True
+    known: bool = True
+    is_other: bool = False
 
 
 class SchoolPersonMixin(models.AbstractModel):
@@ -179,7 +204,9 @@ class SchoolPersonMixin(models.AbstractModel):
     @api.model
     def _sync_create(self, source, items: list[Item]):
         taken_over = [(item.values["partner_id"], item) for item in items if "partner_id" in item.values]
-        self.env["res.partner"].browse(contact_id for contact_id, _item in taken_over)._school_claim()
+        existing = self.env["res.partner"].browse(contact_id for contact_id, _item in taken_over)
+        existing._school_claim()
+        existing.filtered(lambda contact: not contact.active).action_unarchive()
         self._sync_write_contacts(taken_over)
         newcomers = [item for item in items if "partner_id" not in item.values]
         contacts = self.env["res.partner"]._school_create(
@@ -196,6 +223,7 @@ class SchoolPersonMixin(models.AbstractModel):
     @api.model
     def _sync_write(self, source, items: list[Item]) -> list[Item]:
         records = self.browse([item.res_id for item in items])
+        self.browse([item.res_id for item in items if item.matched]).partner_id._school_claim()
         self._sync_write_contacts([(record.partner_id.id, item) for record, item in zip(records, items, strict=True)])
         for record, item in zip(records, items, strict=True):
             if own := self._split_values(item.values)[0]:
@@ -240,45 +268,95 @@ class SchoolPersonMixin(models.AbstractModel):
 
     @api.model
     def _sync_match(self, source, items: list[Item]) -> None:
-        """Find the contacts of new persons by the source's rule: ``partner_id`` is set where exactly one fits.
+        """Find new persons among those who are there, by the source's rule.
 
-        Where several contacts, or several documents of the batch, fit each other, nothing is guessed.
+        Whoever has this role already is ``matched``, with the id of the record. Of a contact without it, ``partner_id``
+        is set. Where nothing is clear, a new contact is made, and whoever is ``alike`` is left for people to decide.
+
+        Documents are matched one after the other, so that a batch ends as they would one by one.
         """
-        wanted = defaultdict(list)
-        for item in items:
-            if key := self._sync_match_key(source, item):
-                wanted[key].append(item)
-        if not wanted:
+        keys = {item: key for item in items if (key := self._sync_match_key(source, item))}
+        if not keys:
             return
-        found = defaultdict(list)
-        contacts = self._sync_match_candidates(source, [key[0] for key in wanted])
-        for contact in contacts:
-            # Nobody is told, either, that another school knows the contact.
-            if contact._get_schools() <= source.company_id:
-                found[self._sync_contact_key(source, contact)].append(contact)
-        known = self.with_context(active_test=False).search([("partner_id", "in", contacts.ids)])
-        taken = set(known.partner_id.ids)
-        rules = dict(source._fields["match_rule"]._description_selection(self.env))
-        for key, key_items in wanted.items():
-            contacts = found.get(key, [])
-            if not contacts:
-                continue
-            if len(contacts) > 1 or len(key_items) > 1 or contacts[0].id in taken:
-                for item in key_items:
-                    item.warn(
-                        self.env._(
-                            "Contacts with the same %(rule)s: %(contacts)s; documents with it: %(documents)s. It is "
-                            "not clear which belong together, so a new contact was created.",
-                            rule=rules[source.match_rule],
-                            contacts=len(contacts),
-                            documents=len(key_items),
-                        )
+        found = self._sync_match_candidates(source, set(keys.values()))
+        for item, key in keys.items():
+            candidates = found[key]
+            fitting = [one for one in candidates if self._sync_fits(source, item, one)]
+            best = self._sync_choose([one for one in fitting if not one.taken])
+            if best and best.role:
+                item.matched, item.res_id = True, best.role.id
+                item.warn(
+                    self.env._(
+                        "%(name)s is in Odoo already: %(known)s. This document was bound to that record.",
+                        name=quote(best.name),
+                        known=self._sync_describe_names(best.role),
                     )
-            else:
-                key_items[0].values["partner_id"] = contacts[0].id
-                key_items[0].warn(
-                    self.env._("The existing contact %(contact)s was taken over.", contact=contacts[0].id)
                 )
+            elif best:
+                item.values["partner_id"] = best.contact.id
+                item.warn(self.env._("The existing contact %(contact)s was taken over.", contact=best.contact.id))
+            else:
+                item.alike = self._sync_alike(source, item, candidates, fitting)
+                candidates.append(Candidate(item, item.decision.document[self._sync_name_path]))
+            if best:
+                best.taken = best.known = True
+
+    @api.model
+    def _sync_fits(self, source, item: Item, candidate: Candidate) -> bool:
+        """Whether ``candidate``, who is called as the source's rule asks, may be the person of ``item``."""
+        name = item.decision.document[self._sync_name_path]
+        if source.match_rule == "email_name":
+            return (candidate.name or "").casefold() == name.casefold()
+        return source.match_rule == "reference" or names_agree(candidate.name, name)
+
+    @api.model
+    def _sync_choose(self, candidates: list[Candidate]) -> Candidate | None:
+        """The one of ``candidates`` who has this role, or else the only contact; None where it is not clear."""
+        for of_one_kind in (
+            [one for one in candidates if one.role],
+            [one for one in candidates if one.contact.active],
+            candidates,
+        ):
+            if of_one_kind:
+                return of_one_kind[0] if len(of_one_kind) == 1 else None
+        return None
+
+    @api.model
+    def _sync_alike(self, source, item: Item, candidates: list[Candidate], fitting: list[Candidate]) -> list[Any]:
+        """Those of ``candidates`` of whom somebody has to say whether they are the person of ``item``.
+
+        Whom the source itself tells apart, and whose name is another, is another person. So is, for a student, a
+        guardian with another name. An address of many people says nothing.
+        """
+        name, others = item.decision.document[self._sync_name_path], []
+        if source.match_rule == "email_name":
+            others = [one for one in candidates if one not in fitting and names_agree(one.name, name)]
+        elif len(candidates) - len(fitting) <= MOST_ALIKE:
+            others = [one for one in candidates if one not in fitting and not one.known and not one.is_other]
+        if fitting:
+            item.warn(
+                self.env._(
+                    "It is not clear which existing contact is %(name)s, so a new contact was created. Someone can "
+                    "decide in Odoo, under School Sync > Sync > Possible Duplicates.",
+                    name=quote(name),
+                )
+            )
+        elif others:
+            item.warn(
+                self.env._(
+                    "Contact %(contact)s has the same e-mail as %(name)s, but another name, so a new contact was "
+                    "created. Someone can decide in Odoo, under School Sync > Sync > Possible Duplicates.",
+                    contact=", ".join(str(one.contact.id) for one in others if one.contact),
+                    name=quote(name),
+                )
+            )
+        return [one.contact or one.item for one in fitting + others]
+
+    @api.model
+    def _sync_describe_names(self, role) -> str:
+        """How the sources call ``role``, for the sender of another one."""
+        names = [f"{one.external_id} ({one.source_id.name})" for one in role._find_bindings()]
+        return ", ".join(names) or self.env._("made in Odoo")
 
     @api.model
     def _sync_found_paths(self):
@@ -287,32 +365,72 @@ class SchoolPersonMixin(models.AbstractModel):
         }
 
     @api.model
-    def _sync_match_key(self, source, item: Item) -> tuple | None:
+    def _sync_match_key(self, source, item: Item) -> str | None:
+        """What a contact has to share with ``item`` to be looked at: the reference or the e-mail address."""
         if source.match_rule == "reference":
-            return (item.external_id,)
-        email = email_normalize(addresses_in(value_at(item.document, "email") or "")[0] or "")
-        if source.match_rule == "email" and email:
-            return (email,)
-        if source.match_rule == "email_name" and email:
-            return (email, item.decision.document[self._sync_name_path].casefold())
+            return item.external_id
+        if source.match_rule in ("email", "email_name"):
+            return email_normalize(addresses_in(value_at(item.document, "email") or "")[0] or "") or None
         return None
 
     @api.model
-    def _sync_match_candidates(self, source, values: list[str]):
+    def _sync_match_candidates(self, source, keys: set[str]) -> dict[str, list[Candidate]]:
+        """Who is there with one of ``keys``, by key; archived people as well."""
         name = "ref" if source.match_rule == "reference" else "email_normalized"
-        return self.env["res.partner"].search(
-            Domain(name, "in", values)
-            & Domain("is_company", "=", False)
-            & Domain("company_id", "in", [False, source.company_id.id])
+        contacts = (
+            self.env["res.partner"]
+            .with_context(active_test=False)
+            .search(
+                Domain(name, "in", list(keys))
+                & Domain("is_company", "=", False)
+                & Domain("company_id", "in", [False, source.company_id.id]),
+                order="id",
+            )
         )
+        found = defaultdict(list)
+        if not contacts:
+            return found
+        # Nobody is told, either, that another school knows the contact.
+        contacts = contacts.filtered(lambda contact: contact._get_schools() <= source.company_id)
+        roles = {
+            role.partner_id: role
+            for role in self.with_context(active_test=False).search(
+                Domain("partner_id", "in", contacts.ids) & Domain("company_id", "=", source.company_id.id)
+            )
+        }
+        known = contacts._get_school_sources()
+        for contact in contacts:
+            entities = known.get(contact.id, {}).get(source.id, ())
+            role = roles.get(contact)
+            found[contact[name]].append(
+                Candidate(
+                    None,
+                    contact.name,
+                    contact=contact,
+                    role=role,
+                    taken=self._sync_entity in entities,
+                    known=bool(entities),
+                    is_other=not role and bool(contact._get_schools()),
+                )
+            )
+        return found
 
     @api.model
-    def _sync_contact_key(self, source, contact) -> tuple:
-        if source.match_rule == "reference":
-            return (contact.ref,)
-        if source.match_rule == "email":
-            return (contact.email_normalized,)
-        return (contact.email_normalized, (contact.name or "").casefold())
+    def _sync_claim_keys(self, source, items: list[Item]) -> None:
+        if source.match_rule in ("email", "email_name"):
+            new = [item for item in items if item.decision and item.decision.action is Action.CREATE]
+            self.env["school.sync.claim"]._take(
+                source.company_id, {key for item in new if (key := self._sync_match_key(source, item))}
+            )
+
+    @api.model
+    def _sync_bound(self, source, items: list[Item]) -> None:
+        if source.match_rule == "never":
+            return
+        new = [item for item in items if item.decision.action is Action.CREATE]
+        duplicates = self.env["school.sync.duplicate"]
+        duplicates._note(source, self, [item for item in new if item.alike])
+        duplicates._forget_told_apart(self.browse([item.res_id for item in new]).partner_id)
 
     # ------------------------------------------------------------------
     # From records to documents

@@ -6,6 +6,7 @@ from ..contract.base import Url
 from ..contract.student import StudentDocument, Year
 from ..contract.words import meanings
 from ..sync.contacts import ContactPhone, Email, Phone, address_parts, name_parts
+from ..sync.merge import value_at
 from ..sync.parts import EnrichingValue, EnrichingWord, Part, Tags
 from .school_parent_link import Links
 from .school_sync_mixin import SENSITIVE
@@ -134,6 +135,15 @@ class SchoolStudent(models.Model):
         for student in self:
             student.fee_schedule_count = len(student.fee_schedule_ids)
             student.billing_count = len(student.billing_ids)
+
+    @api.model
+    def _sync_fits(self, source, item, candidate):
+        fits = super()._sync_fits(source, item, candidate)
+        if not fits or source.match_rule == "reference" or not candidate.role:
+            return fits
+        born, day = candidate.role.birth_date, value_at(item.document, "dob")
+        # A mother and her daughter may share the address and the name.
+        return not (born and day and born.isoformat() != day)
 
     def _merge_into(self, survivor):
         born = (self | survivor).filtered("birth_date")

@@ -172,7 +172,11 @@ class SchoolSyncConflict(models.Model):
         clashes, new, gone = {}, [], self.env["school.sync.conflict.line"]
         for item in items:
             is_open = item.status is Status.CONFLICT
-            found = [(clash, winner) for clash, winner in item.clashes if is_open or clash.path not in item.decided]
+            found = [
+                (clash, winner, item.tellers.get(clash.path))
+                for clash, winner in item.clashes
+                if is_open or clash.path not in item.decided
+            ]
             if not found or item.status not in conflicts.RECORDED:
                 continue
             if is_open and item.pending:
@@ -181,7 +185,7 @@ class SchoolSyncConflict(models.Model):
                 if (conflict.document, conflict.version) != (document, item.version):
                     conflict.write({"document": document, "version": item.version})
                 clashes[conflict] = found
-                settled = said_paths(item.document, item.pending.paths) - {clash.path for clash, _winner in found}
+                settled = said_paths(item.document, item.pending.paths) - {clash.path for clash, *_rest in found}
                 gone |= conflict.line_ids.filtered(lambda line, settled=settled: line.path in settled)
             else:
                 new.append((item, found))

@@ -30,6 +30,9 @@ class SchoolSyncConflictLine(models.Model):
     base_text = fields.Text("Before", compute="_compute_texts")
     odoo_text = fields.Text("In Odoo", compute="_compute_texts")
     source_text = fields.Text("From the Source", compute="_compute_texts")
+    teller_id = fields.Many2one(
+        "school.sync.source", "Sent by", readonly=True, help="The other source that sent the value in Odoo."
+    )
     choice = fields.Selection([("odoo", "Keep Odoo's"), ("source", "Take theirs")], string="Which")
     restored_at = fields.Datetime("Put Back", readonly=True)
 
@@ -79,20 +82,24 @@ class SchoolSyncConflictLine(models.Model):
 
     @api.model
     def _store(self, clashes: dict) -> None:
-        """Have the lines of each conflict say what clashes in it now, each clash with the side that won.
+        """Have the lines of each conflict say what clashes in it now.
+
+        Each clash comes with the side that won, and with the source that sent what Odoo holds, where one did.
 
         What is as it was stays, with the choice that somebody may have made meanwhile: a source sends again and again.
         """
         known = {(line.conflict_id, line.path): line for conflict in clashes for line in conflict.line_ids}
         new = []
         for conflict, found in clashes.items():
-            for clash, winner in found:
+            for clash, winner, teller in found:
                 values = {"base_value": clash.base, "odoo_value": clash.ours, "source_value": clash.theirs}
+                if teller:
+                    values["teller_id"] = teller.id
                 line = known.get((conflict, clash.path))
                 if not line:
                     new.append({"conflict_id": conflict.id, "path": clash.path, "choice": winner, **values})
-                elif any(line[name] != value for name, value in values.items()):
-                    line.write({**values, "choice": winner})
+                elif any(line[name] != values[name] for name in ("base_value", "odoo_value", "source_value")):
+                    line.write({"teller_id": False, **values, "choice": winner})
         self.create(new)
 
     def _choose(self, side: str) -> None:

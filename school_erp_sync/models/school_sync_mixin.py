@@ -168,6 +168,13 @@ class SchoolSyncMixin(models.AbstractModel):
         """Find what is there already of the records that ``items`` are to make: ``values`` that point to it."""
 
     @api.model
+    def _sync_claim_keys(self, source, items: list[Item]) -> None:
+        """Claim whatever else only one transaction at a time may make of ``items``, before anything is made.
+
+        :raises psycopg2.errors.SerializationFailure: somebody else was first; the request is run again
+        """
+
+    @api.model
     def _sync_found_paths(self) -> set[str]:
         """The parts of a document that :meth:`_sync_match` may find a record to hold already."""
         return set()
@@ -227,6 +234,10 @@ class SchoolSyncMixin(models.AbstractModel):
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:
         """Store what lies beyond the record itself, after all records of the batch are there."""
         return items
+
+    @api.model
+    def _sync_bound(self, source, items: list[Item]) -> None:
+        """Do what is left to do for applied ``items`` when the source knows their records."""
 
     @api.model
     def _sync_agreed(self, source, items: list[Item]) -> list[Item]:

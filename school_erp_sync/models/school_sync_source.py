@@ -52,8 +52,12 @@ class SchoolSyncSource(models.Model):
         required=True,
         default="never",
         tracking=True,
-        help="When a new parent or student arrives, an existing contact that matches is used instead of a new one.\n"
-        "Reference compares the contact's reference with the externalId. Where several match, none is used.",
+        help="When a new parent or student arrives, an existing contact or record that matches is used instead of a "
+        "new one, also if another source sent it.\n"
+        "E-Mail: the names must agree as well, such as Jane Doe and DOE, Jane A.\n"
+        "E-Mail and Name: the names must be the same.\n"
+        "Reference: the contact's reference is the externalId.\n"
+        "If it is not clear who matches, a new contact is created and listed under Possible Duplicates.",
     )
     max_documents = fields.Integer(
         "Documents per Request", required=True, default=1000, help="A larger batch is answered with 413."

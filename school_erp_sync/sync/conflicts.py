@@ -29,9 +29,13 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
         the side that won)
     """
     known = [
-        item for item in open_items(items) if item.decision.action is Action.UPDATE and (item.paths or item.reread)
+        item
+        for item in open_items(items)
+        if item.matched or (item.decision.action is Action.UPDATE and (item.paths or item.reread))
     ]
-    found = [item for item in open_items(items) if item.decision.action is Action.CREATE and item.values]
+    found = [
+        item for item in open_items(items) if item.decision.action is Action.CREATE and item.values and not item.matched
+    ]
     records = dict(zip(known, model.browse([item.res_id for item in known]), strict=True))
     records.update((item, model.new(item.values)) for item in found)
     if not records:
@@ -45,7 +49,7 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
     # What is asked of one of them is fetched for all.
     together = model.concat(*records.values())
     held = together._sync_to_json(source, every_path)
-    documents = [item.binding.document if item.res_id else {} for item in records]
+    documents = [{} if _is_first(item) else item.binding.document for item in records]
     said = {path: parts[path].said(together, source, documents) for path in every_path}
     for place, (item, record) in enumerate(zip(records, together, strict=True)):
         if NEWEST in policies.values():
@@ -55,18 +59,37 @@ def resolve(source, model, items: list[Item], choices: Mapping[str, tuple[Any, s
         base = {path: None if path in unread else said[path][place] for path in asked[item]}
         clashes = _merge(item, record, parts, base, held[place], defaults)
         item.clashes = [(clash, _winner(item, clash, policies[clash.path], choices or {})) for clash in clashes]
+    _note_tellers(source, model, items, parts)
+    for item, record in zip(records, together, strict=True):
         item.paths |= {clash.path for clash, winner in item.clashes if winner == SOURCE}
         if any(winner is None for _clash, winner in item.clashes):
             _ask(model.env, item)
         else:
             _keep_ours(model, item, record, parts)
-        if item.res_id and not (item.paths or item.clashes or item.binding.deleted):
+        if not (_is_first(item) or item.paths or item.clashes or item.binding.deleted):
             item.status = Status.UNCHANGED
 
 
 def _readable(item: Item, record, parts) -> set[str]:
     """The parts that Odoo did not understand when they were said, and understands now."""
     return {path for path in item.reread if path in parts and parts[path].is_readable(record, item.decision.document)}
+
+
+def _note_tellers(source, model, items: list[Item], parts) -> None:
+    """Note which other sources have sent what Odoo holds where something clashes: it was no person in Odoo."""
+    clashing = {item.res_id: item for item in items if item.clashes and item.res_id}
+    for binding in model.browse(clashing)._find_bindings() if clashing else ():
+        if binding.source_id != source and binding.document:
+            item, record = clashing[binding.res_id], model.browse(binding.res_id)
+            for clash, _winner in item.clashes:
+                said = value_at(binding.document, clash.path)
+                if not is_empty(said) and parts[clash.path].holds(record, said, clash.ours):
+                    item.tellers[clash.path] = binding.source_id
+
+
+def _is_first(item: Item) -> bool:
+    """Whether the source has said nothing of the record before, though the record or its contact is there."""
+    return item.decision.action is Action.CREATE
 
 
 def _merge(item: Item, record, parts, base: dict[str, Any], ours: dict[str, Any], defaults) -> list[Clash]:
@@ -97,7 +120,7 @@ def _merge(item: Item, record, parts, base: dict[str, Any], ours: dict[str, Any]
 def _note_change(item: Item, record) -> None:
     """Note when somebody last changed ``record`` in Odoo: what we wrote there ourselves since is no such change."""
     written_at = record._sync_written_at()
-    if not item.res_id or written_at > item.binding.written_at:
+    if _is_first(item) or written_at > item.binding.written_at:
         item.changed_at = written_at
 
 
@@ -110,7 +133,7 @@ def _winner(item: Item, clash: Clash, policy: str, choices) -> str | None:
             return winner
     if policy == ASK:
         # Before its first document is applied, a record has no place where a conflict could wait.
-        return None if item.res_id else ODOO
+        return ODOO if _is_first(item) else None
     if policy == NEWEST:
         sent = parse_time(item.document.get("updatedAt")) or (item.waiting and item.healing and item.waiting.since)
         changed_at = item.changed_at or item.binding.changed_at or item.binding.written_at
@@ -157,12 +180,24 @@ def _keep_ours(model, item: Item, record, parts) -> None:
 def _explain(env, item: Item, clash: Clash, winner: str | None) -> str:
     """Return what the sender is told of a clash that a rule, or somebody, has decided."""
     where = pointer(*clash.path.split("."))
-    if item.res_id and winner == ODOO:
+    if teller := item.tellers.get(clash.path):
+        if winner == ODOO:
+            return env._(
+                "%(pointer)s was changed by %(other)s. The conflict rule of this source keeps that value.",
+                pointer=where,
+                other=teller.name,
+            )
+        return env._(
+            "%(pointer)s was changed by %(other)s. The conflict rule of this source replaced that value.",
+            pointer=where,
+            other=teller.name,
+        )
+    if not _is_first(item) and winner == ODOO:
         return env._(
             "%(pointer)s was changed in Odoo as well. The conflict rule of this source keeps Odoo's value.",
             pointer=where,
         )
-    if item.res_id:
+    if not _is_first(item):
         return env._(
             "%(pointer)s was changed in Odoo as well. The conflict rule of this source replaced Odoo's value.",
             pointer=where,

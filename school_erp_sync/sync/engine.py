@@ -205,9 +205,18 @@ def archive(source, entity: str, external_id: str) -> Item | None:
         item.status = Status.ARCHIVED if waiting else Status.UNCHANGED
         return item
     _claim(source, model, [item])
-    # What the source still knows by another name, as after a merge, is not gone with this one.
-    names = record._find_bindings().filtered(lambda one: one.source_id == source and one.id != binding.id)
+    # What is still known by another name, as after a merge, or to another source, is not gone with this one.
+    names = record._find_bindings().filtered(lambda one: one.source_id.active and one.id != binding.id)
     living = names.filtered(lambda one: not one.deleted_at)
+    others = living.source_id.filtered(lambda one: one != source)
+    if others:
+        item.warn(
+            model.env._(
+                "%(record)s stays active in Odoo, as it was not deleted by %(sources)s.",
+                record=quote(external_id),
+                sources=", ".join(others.mapped("name")),
+            )
+        )
     if living:
         # Whoever deletes that name at this moment, and cannot see that this one is gone, is made to look again.
         _touch(source, living.ids)
@@ -253,7 +262,7 @@ def _decide(source, model, items: list[Item], *, parking_allowed: bool = True, c
 def _decide_isolating(source, model, make: Callable[[], list[Item]], **options) -> list[Item]:
     """As :func:`_decide`; a document at which that raises fails, the rest go on.
 
-    :param make: returns the items, about which nothing is decided yet; called once more where one of them raises
+    :param make: returns the items, about which nothing is decided yet; called again where one of them raises
     """
     items = make()
     try:
@@ -263,7 +272,7 @@ def _decide_isolating(source, model, make: Callable[[], list[Item]], **options) 
         explain(model, exc)
     else:
         return items
-    items, incidents = make(), {}
+    items, incidents, bad = make(), {}, set()
     for item in items:
         try:
             with model.env.cr.savepoint():
@@ -271,7 +280,16 @@ def _decide_isolating(source, model, make: Callable[[], list[Item]], **options) 
         except Exception as exc:
             item.decision = item.decision or Decision(Action.REJECT, item.document, "", None)
             item.fail(*(explain(model, exc) or note_incident(model, exc, incidents)))
-    return items
+            bad.add(item.index)
+    # Once more together: of two that match the same person, only one may have it.
+    rest = {item.index: item for item in make() if item.index not in bad}
+    try:
+        with model.env.cr.savepoint():
+            _decide(source, model, list(rest.values()), **options)
+    except Exception as exc:
+        explain(model, exc)
+        return items
+    return [rest.get(item.index, item) for item in items]
 
 
 def _carry_out(source, model, items: list[Item], budget: Budget, *, heal: bool = True) -> list[Report]:
@@ -332,7 +350,8 @@ def _awaited(model, items: list[Item]) -> list[tuple[str, str]]:
     return [
         (model._sync_entity, item.external_id)
         for item in items
-        if item.status is Status.CREATED and (item.awaited or parked_too)
+        if (item.status is Status.CREATED or (item.matched and item.status is Status.UPDATED))
+        and (item.awaited or parked_too)
     ]
 
 
@@ -710,6 +729,7 @@ def _claim(source, model, items: list[Item], postponed: Sequence[Item] = ()) -> 
         inserted = _insert_claims(source, [(*claim, claims[claim]) for claim in ordered])
         if known := [item.binding.id for item in postponed if item.binding]:
             _touch(source, known)
+        model._sync_claim_keys(source, items)
     for item in items:
         if binding_id := inserted.get((model._sync_entity, item.external_id)):
             item.binding = Binding(binding_id)
@@ -835,7 +855,7 @@ def _apply_together(source, model, items: Sequence[Item]) -> None:
         for item, record in zip(new, model._sync_create(source, new), strict=True):
             item.res_id, item.status = record.id, Status.CREATED
     if known:
-        back = [item.res_id for item in known if item.binding.deleted]
+        back = [item.res_id for item in known if item.binding.deleted or item.matched]
         if back:
             model.browse(back).action_unarchive()
         model._sync_write(source, known)
@@ -844,6 +864,7 @@ def _apply_together(source, model, items: Sequence[Item]) -> None:
     model._sync_applied(source, items)
     check_refused(items)
     _store_bindings(source, items)
+    model._sync_bound(source, items)
 
 
 def _release(source, items: list[Item]) -> None:

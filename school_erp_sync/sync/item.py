@@ -148,6 +148,9 @@ class Item:
     that changed in Odoo as well, each with the side that won, if one has, and ``decided`` those of them that somebody
     has decided; ``said`` is the document to remember where Odoo won, or where something is ``restored`` in Odoo.
     ``agreed`` are the parts that say something new which Odoo holds already. ``awaited`` is what others wait for.
+    ``matched`` is the first document of a record that was there: nothing was said of it before.
+    ``tellers`` are the other sources that have sent what Odoo holds, by the part that clashes.
+    ``alike`` are contacts, and items that make one, that may be the same person and are left for people to decide.
     ``reread`` are the parts that Odoo did not understand when the same was said last, and may understand now;
     ``remarks`` tell what it does not understand, by path. ``healing`` is a document that has waited and is tried again,
     and ``cut`` one that is tried without some of its references, and waits for them as a whole.
@@ -177,6 +180,9 @@ class Item:
     remarks: dict[str, Remark] = field(default_factory=dict)
     said: dict[str, Any] | None = None
     restored: bool = False
+    matched: bool = False
+    alike: list[Any] = field(default_factory=list)
+    tellers: dict[str, Any] = field(default_factory=dict)
     changed_at: Any = None
     claimed: bool = False
     awaited: bool = False

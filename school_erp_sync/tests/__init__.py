@@ -22,6 +22,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_merge,
     test_models,
     test_money_dates,
+    test_names,
     test_not_tried,
     test_parking,
     test_plan,

@@ -322,7 +322,7 @@ class TestTakeover(ConflictCase):
 
     def contacts(self, numbers):
         self.env["res.partner"].create(
-            [{"name": f"Old {n}", "email": f"n{n}@x.example", "phone": "+91 1111111111"} for n in numbers]
+            [{"name": f"New {n}", "email": f"n{n}@x.example", "phone": "+91 1111111111"} for n in numbers]
         )
 
     def documents(self, numbers):

@@ -653,12 +653,13 @@ class TestTakeOver(SyncCase):
         self.contact.copy({"email": self.contact.email})
         report = self.send_by("email", FATHER)
         self.assertNotIn(self.contacts(report), self.env["res.partner"].search([("ref", "=", FATHER["externalId"])]))
-        self.assertIn("It is not clear which belong together", report.items[0].warnings[0])
+        self.assertIn("It is not clear which existing contact", report.items[0].warnings[0])
 
-    def test_one_family_address_for_two_people_is_not_guessed(self):
-        report = self.send_by("email", FATHER, {**MOTHER, "email": FATHER["email"]})
-        self.assertEqual(len(self.contacts(report)), 2)
-        self.assertNotIn(self.contact, self.contacts(report))
+    def test_of_one_family_address_the_one_with_the_name_is_taken_over(self):
+        report = self.send_by("email", {**MOTHER, "email": FATHER["email"]}, FATHER)
+        mother, father = (self.env["school.parent"].browse(item.res_id).partner_id for item in report.items)
+        self.assertEqual(father, self.contact)
+        self.assertNotEqual(mother, self.contact)
 
     def test_properties_of_the_contact_stay(self):
         definition = self.env["properties.base.definition"]._get_definition_for_property_field(
@@ -671,7 +672,7 @@ class TestTakeOver(SyncCase):
         self.assertEqual(dict(self.contact.properties), {"house": "blue"})
 
     def test_contact_of_a_colleague_keeps_its_data(self):
-        user = new_test_user(self.env, "ramesh", email="colleague@example.com")
+        user = new_test_user(self.env, "ramesh", name=FATHER["name"], email="colleague@example.com")
         report = self.send_by("email", {**FATHER, "email": "colleague@example.com", "phone": "+91 9000000000"})
         self.assertEqual(self.contacts(report), user.partner_id)
         self.assertFalse(user.partner_id.phone)
