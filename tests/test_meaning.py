@@ -180,6 +180,35 @@ def test_people_whose_name_is_in_parts(fresh, tables):
     check(tables, fresh, "parents", document, spellings)
 
 
+def test_people_with_several_phones_and_emails(fresh, tables, admin):
+    document = parent(
+        phones=[{"number": "+1 650 555 0111", "type": "mobile", "primary": True}, {"number": "+1 650 555 0122"}],
+        emails=[{"address": "asha@example.com", "type": "home"}, {"address": "rao@example.com", "type": "work"}],
+    )
+    record_id = ok(fresh.api.post("parents", document), 201)["id"]
+    mobile = [
+        {"number": "+1 650 555 0111", "type": "mobile", "primary": True},
+        {"number": "+1 (650) 555-0111", "type": "Cell"},
+        {"number": "+16505550111", "type": "mobile", "primary": None},
+    ]
+    other = [
+        "+1 650 555 0122",
+        {"number": "+1 650.555.0122", "type": "other"},
+        {"number": "+16505550122", "type": "", "primary": False},
+    ]
+    home = {"address": "Asha@Example.com", "type": "home"}
+    spellings = {
+        "phones": [pair for one in mobile for two in other for pair in ([one, two], [two, one])] + [ABSENT],
+        "phone": ["+1 650 555 0111", "+1 (650) 5550111", ABSENT],
+        "emails": [document["emails"], document["emails"][::-1], [{**home, "primary": True}, document["emails"][1]]],
+        "email": ["asha@example.com", ABSENT],
+    }
+    check(tables, fresh, "parents", document, spellings)
+    for edit in ({"phone": False}, {"phone": "+1 650 555 0199"}, {"phone_point_ids": [(5,)]}, {"email_type": "work"}):
+        admin.write("school.parent", record_id, **edit)
+        assert_given_back_is_unchanged(tables, fresh, "parents", document["externalId"])
+
+
 def test_parents(fresh, tables, family):
     child, payer, _other = family
     document = parent(

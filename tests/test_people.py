@@ -174,3 +174,167 @@ def test_student_has_a_number_an_email_and_a_phone(fresh, admin):
     ok(fresh.api.post("students", {**document, "studentNumber": None, "email": "", "phone": None}))
     assert contact_of(admin, answer, "email", "phone") == {"id": contact["id"], "email": False, "phone": False}
     assert any("/phone" in w for w in ok(fresh.api.post("students", {**document, "phone": "none"}))["warnings"])
+
+
+# Several phones and e-mails
+
+PHONES = [
+    {"number": "+91 98765 01234", "type": "mobile", "primary": True},
+    {"number": "+91 80 2222 3333", "type": "home"},
+    {"number": "+91 80 4444 5555"},
+]
+EMAILS = [
+    {"address": "asha@home.example", "type": "home"},
+    {"address": "asha@work.example", "type": "work", "primary": True},
+]
+
+
+def reach_of(source, external_id, entity="parents"):
+    """How a person is reached, as GET tells it: phone, the other numbers, e-mail, the other addresses."""
+    read = source.api.read(entity, external_id)
+    phones = sorted(entry["number"] for entry in read.get("phones") or () if not entry.get("primary"))
+    emails = sorted(entry["address"] for entry in read.get("emails") or () if not entry.get("primary"))
+    return read.get("phone"), phones, read.get("email"), emails
+
+
+@pytest.mark.parametrize("entity", ["parents", "students"])
+def test_several_phones_and_emails(fresh, admin, entity):
+    document = {"externalId": unique(), "givenName": "Asha", "phones": PHONES, "emails": EMAILS}
+    answer = ok(fresh.api.post(entity, document), 201)
+
+    contact = contact_of(admin, answer, "phone", "phone_type", "email", "email_type")
+    assert (contact["phone"], contact["phone_type"]) == ("+91 98765 01234", "mobile")
+    assert (contact["email"], contact["email_type"]) == ("asha@work.example", "work")
+    others = admin.read("school.contact.point", [("partner_id", "=", contact["id"])], ["kind", "type", "value"])
+    assert {(one["kind"], one["type"], one["value"]) for one in others} == {
+        ("phone", "home", "+91 80 2222 3333"),
+        ("phone", "other", "+91 80 4444 5555"),
+        ("email", "home", "asha@home.example"),
+    }
+    read = fresh.api.read(entity, document["externalId"])
+    assert (read["phones"], read["emails"]) == (PHONES, EMAILS)
+    assert (read["phone"], read["email"]) == ("+91 98765 01234", "asha@work.example")
+
+
+def test_phone_that_is_not_listed_first_finds_the_person(fresh, admin):
+    digits = str(abs(hash(unique())))[:8].ljust(8, "7")
+    document = parent(phones=["+91 98765 01234", f"+91 80 {digits[:4]} {digits[4:]}"])
+    answer = ok(fresh.api.post("parents", document), 201)
+    for typed in (f"{digits[:4]}-{digits[4:]}", digits, f"+9180{digits}"):
+        assert admin.read("school.parent", [("any_phone", "ilike", typed)], ["id"]) == [{"id": answer["id"]}]
+
+
+def test_single_phone_decides_which_is_the_primary_one(fresh):
+    document = parent(phone="+91 80 2222 3333", phones=PHONES)
+    answer = ok(fresh.api.post("parents", document), 201)
+    assert any("/phone" in warning and "primary" in warning for warning in answer["warnings"])
+    external_id = document["externalId"]
+    assert reach_of(fresh, external_id)[:2] == ("+91 80 2222 3333", ["+91 80 4444 5555", "+91 98765 01234"])
+
+    ok(fresh.api.post("parents", parent(externalId=external_id, phone="+91 1111111111")))
+    assert reach_of(fresh, external_id)[:2] == ("+91 1111111111", ["+91 80 4444 5555", "+91 98765 01234"])
+    ok(fresh.api.post("parents", parent(externalId=external_id, phones=["+91 3333333333"])))
+    assert reach_of(fresh, external_id)[:2] == ("+91 3333333333", [])
+    ok(fresh.api.post("parents", parent(externalId=external_id, phones=[])))
+    assert reach_of(fresh, external_id)[:2] == (None, [])
+
+
+def test_list_without_a_primary_entry_keeps_the_phone_that_is_there(fresh):
+    document = parent(phone="+91 80 2222 3333")
+    ok(fresh.api.post("parents", document), 201)
+    numbers = ["+91 98765 01234", "+918022223333"]
+    ok(fresh.api.post("parents", parent(externalId=document["externalId"], phones=numbers)))
+    assert reach_of(fresh, document["externalId"])[:2] == ("+91 80 2222 3333", ["+91 98765 01234"])
+
+
+def test_list_without_a_primary_entry_begins_with_the_mobile(fresh):
+    phones = [{"number": "+91 80 2222 3333", "type": "Home"}, {"number": "+91 98765 01234", "type": "Cell"}]
+    for listed in (phones, phones[::-1]):
+        document = parent(phones=listed)
+        ok(fresh.api.post("parents", document), 201)
+        assert reach_of(fresh, document["externalId"])[:2] == ("+91 98765 01234", ["+91 80 2222 3333"])
+
+
+def test_empty_list_beside_a_single_phone_changes_nothing(fresh):
+    document = parent(phone="+91 98765 01234", email="asha@example.com")
+    ok(fresh.api.post("parents", document), 201)
+    silent = parent(externalId=document["externalId"], phones=[], emails=None)
+    assert ok(fresh.api.post("parents", silent))["status"] == "unchanged"
+    assert reach_of(fresh, document["externalId"]) == ("+91 98765 01234", [], "asha@example.com", [])
+
+
+def test_phone_that_people_changed_is_kept_beside_the_list(fresh, admin):
+    document = parent(phones=PHONES)
+    answer = ok(fresh.api.post("parents", document), 201)
+    admin.write("school.parent", answer["id"], phone="+91 7777777777")
+    assert reach_of(fresh, document["externalId"])[:2] == ("+91 7777777777", ["+91 80 2222 3333", "+91 80 4444 5555"])
+
+    more = [*PHONES, {"number": "+91 6666666666", "type": "work"}]
+    ok(fresh.api.post("parents", {**document, "phones": more}))
+    phone, others, _email, _emails = reach_of(fresh, document["externalId"])
+    assert (phone, others) == ("+91 7777777777", ["+91 6666666666", "+91 80 2222 3333", "+91 80 4444 5555"])
+
+
+def test_phones_that_people_added_are_a_side_of_their_own(admin):
+    source = admin.new_source(conflict_policy="odoo")
+    document = parent(phones=PHONES)
+    answer = ok(source.api.post("parents", document), 201)
+    contact = contact_of(admin, answer, "id")["id"]
+    admin.create("school.contact.point", partner_id=contact, kind="phone", value="+91 5555555555")
+    changed = ok(source.api.post("parents", {**document, "phones": PHONES[:1]}))
+    assert any("phones" in warning for warning in changed["warnings"])
+    assert "+91 5555555555" in reach_of(source, document["externalId"])[1]
+
+
+def test_odd_phones_and_emails(fresh):
+    body = problem(fresh.api.post("parents", parent(phones=[{"number": "1", "primary": True}] * 2)), 422)
+    assert pointers(body) == {"/phones": "several_primary"}
+    assert pointers(problem(fresh.api.post("parents", parent(phones=[{"type": "home"}])), 422)) == {
+        "/phones/0/number": "required"
+    }
+    answer = ok(fresh.api.post("parents", parent(phones=["+91 98765 01234", "ask the mother"])), 201)
+    assert any(warning.startswith('/phones/1/number "ask the mother"') for warning in answer["warnings"])
+
+
+def test_email_that_is_none_refuses_nobody(fresh, admin):
+    emails = [{"address": "nobody", "primary": True}, "ask the mother", "asha@example.com, rao@example.com"]
+    document = parent(emails=emails)
+    answer = ok(fresh.api.post("parents", document), 201)
+
+    warnings = "\n".join(answer["warnings"])
+    for where in ('/email "nobody"', '/emails/1/address "ask the mother"', "/emails/2/address is not one"):
+        assert where in warnings
+    assert contact_of(admin, answer, "email")["email"] is False
+    read = fresh.api.read("parents", document["externalId"])
+    assert [entry["address"] for entry in read["emails"]] == ["nobody", "ask the mother", emails[2]]
+    again = ok(fresh.api.post("parents", {name: value for name, value in read.items() if name in ("email", *document)}))
+    assert again["status"] == "unchanged"
+
+
+def test_phones_and_emails_of_staff_are_kept(admin):
+    source = admin.new_source(match_rule="email")
+    email = f"{unique('asha').lower()}@example.com"
+    admin.create("res.users", name="Asha Rao", login=email, email=email)
+    document = parent(emails=[{"address": email, "primary": True}, "evil@example.com"], phones=PHONES)
+    answer = ok(source.api.post("parents", document), 201)
+
+    assert "staff" in " ".join(answer["warnings"])
+    contact = contact_of(admin, answer, "phone", "email", "phone_point_ids", "email_point_ids")
+    assert (contact["phone"], contact["email"]) == (False, email)
+    assert (contact["phone_point_ids"], contact["email_point_ids"]) == ([], [])
+
+
+def test_merged_contacts_have_each_phone_once(admin):
+    source = admin.new_source()
+    documents = [parent(phones=PHONES), parent(phones=[*PHONES[:2], {"number": "+91 6666666666", "type": "work"}])]
+    kept, merged = (
+        contact_of(admin, ok(source.api.post("parents", document), 201), "id")["id"] for document in documents
+    )
+    wizard = admin.create("base.partner.merge.automatic.wizard", partner_ids=[(6, 0, [kept, merged])])
+    admin.write("base.partner.merge.automatic.wizard", wizard, dst_partner_id=kept)
+    admin.call("base.partner.merge.automatic.wizard", "action_merge", [wizard])
+
+    values = [one["value"] for one in admin.read("school.contact.point", [("partner_id", "=", kept)], ["value"])]
+    assert sorted(values) == ["+91 6666666666", "+91 80 2222 3333", "+91 80 4444 5555"]
+    for document in documents:
+        assert ok(source.api.post("parents", document))["status"] == "unchanged"

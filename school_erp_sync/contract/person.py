@@ -7,6 +7,7 @@ from pydantic import WrapValidator, model_validator
 
 from .address import Address
 from .base import Document, Name, RequiredName
+from .contact_point import Emails, Phones
 from .email import Email
 
 # Stands for a whole name that is not sent.
@@ -26,7 +27,9 @@ class Person(Document):
     title: Name | None = None
     preferred_name: Name | None = None
     phone: Name | None = None
+    phones: Phones | None = None
     email: Email | None = None
+    emails: Emails | None = None
     address: Address | None = None
 
     @model_validator(mode="before")

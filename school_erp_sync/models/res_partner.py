@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from ..sync.sql import query
 from .school_batch_mixin import BATCH
+from .school_contact_point import CONTACT_POINT_TYPES
 
 _RANKS = "school_waiting_ranks"
 
@@ -20,6 +21,27 @@ class ResPartner(models.Model):
     )
     school_student_ids = fields.One2many(
         "school.student", "partner_id", string="Roles as Student", groups="school_erp_sync.group_sync_reader"
+    )
+
+    phone_type = fields.Selection(
+        CONTACT_POINT_TYPES, help="What the phone number is for.", groups="school_erp_sync.group_sync_reader"
+    )
+    phone_point_ids = fields.One2many(
+        "school.contact.point",
+        "partner_id",
+        string="Other Phones",
+        domain=[("kind", "=", "phone")],
+        groups="school_erp_sync.group_sync_reader",
+    )
+    email_type = fields.Selection(
+        CONTACT_POINT_TYPES, help="What the email address is for.", groups="school_erp_sync.group_sync_reader"
+    )
+    email_point_ids = fields.One2many(
+        "school.contact.point",
+        "partner_id",
+        string="Other Emails",
+        domain=[("kind", "=", "email")],
+        groups="school_erp_sync.group_sync_reader",
     )
 
     is_student_only = fields.Boolean(
@@ -141,6 +163,14 @@ class ResPartner(models.Model):
             kept.filtered(lambda role: role.partner_id != survivor).partner_id = survivor
             # The contact may have been archived, with a role of its own.
             kept.filtered("active").partner_id.filtered(lambda contact: not contact.active).action_unarchive()
+
+    def _school_unlink_repeated_points(self) -> None:
+        """Delete phones and emails of each of these contacts that the contact has twice, as after a merge."""
+        points = self.phone_point_ids | self.email_point_ids
+        first = {
+            (point.partner_id, point.kind, point.type, point.key): point for point in points.sorted("id", reverse=True)
+        }
+        (points - points.browse().concat(*first.values())).unlink()
 
     @api.model
     def _school_create(self, vals_list):

@@ -1,7 +1,8 @@
 from odoo import api, fields, models
 
 from ..contract.parent import ParentDocument
-from ..sync.contacts import ContactPhone, Email, OfContact, address_parts, name_parts
+from ..sync.contact_points import reach_parts
+from ..sync.contacts import OfContact, address_parts, name_parts
 from ..sync.parts import Part
 from .school_parent_link import Links
 
@@ -25,8 +26,7 @@ class SchoolParent(models.Model):
         **name_parts(_sync_name_path),
         "relation": Part("relation"),
         "occupation": OfContact("function"),
-        "phone": ContactPhone("phone"),
-        "email": Email("email"),
+        **reach_parts(),
         **address_parts(),
         "portalUserId": Part("portal_user_id"),
         _sync_link_path: Links(_sync_link_side),

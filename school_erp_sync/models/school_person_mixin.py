@@ -10,6 +10,7 @@ from odoo.tools import SQL, email_normalize
 
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
 
+from ..contract.contact_point import phone_key
 from ..contract.email import addresses_in
 from ..contract.text import quote
 from ..sync.contacts import State
@@ -56,6 +57,7 @@ class SchoolPersonMixin(models.AbstractModel):
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
     )
     active = fields.Boolean(default=True)
+    any_phone = fields.Char("All Phones", compute="_compute_any_phone", search="_search_any_phone")
     given_name = fields.Char()
     middle_name = fields.Char()
     family_name = fields.Char()
@@ -111,6 +113,18 @@ class SchoolPersonMixin(models.AbstractModel):
         sources = self.env["school.sync.source"].sudo().with_context(active_test=False).search_fetch([], ["name"])
         self.link_ids._forget_said(sources, self._sync_link_side)
         self.link_ids.unlink()
+
+    @api.depends("phone", "phone_point_ids.value")
+    def _compute_any_phone(self):
+        for role in self:
+            role.any_phone = ", ".join(filter(None, (role.phone, *role.phone_point_ids.mapped("value"))))
+
+    @api.model
+    def _search_any_phone(self, operator, value):
+        if operator not in ("ilike", "=") or not isinstance(value, str):
+            return NotImplemented
+        key = phone_key(value)
+        return Domain("phone_mobile_search", operator, key) | Domain("phone_point_ids.key", operator, key)
 
     # ------------------------------------------------------------------
     # Merging roles
@@ -370,7 +384,7 @@ class SchoolPersonMixin(models.AbstractModel):
         if source.match_rule == "reference":
             return item.external_id
         if source.match_rule in ("email", "email_name"):
-            return email_normalize(addresses_in(value_at(item.document, "email") or "")[0] or "") or None
+            return email_normalize(addresses_in(value_at(item.decision.document, "email") or "")[0] or "") or None
         return None
 
     @api.model

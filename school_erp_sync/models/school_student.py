@@ -5,7 +5,8 @@ from odoo.tools import format_date
 from ..contract.base import Url
 from ..contract.student import StudentDocument, Year
 from ..contract.words import meanings
-from ..sync.contacts import ContactPhone, Email, Phone, address_parts, name_parts
+from ..sync.contact_points import reach_parts
+from ..sync.contacts import Phone, address_parts, name_parts
 from ..sync.merge import value_at
 from ..sync.parts import EnrichingValue, EnrichingWord, Part, Tags
 from .school_parent_link import Links
@@ -39,8 +40,7 @@ class SchoolStudent(models.Model):
     _sync_parts = {
         **name_parts(_sync_name_path),
         "studentNumber": Part("student_number"),
-        "phone": ContactPhone("phone"),
-        "email": Email("email"),
+        **reach_parts(),
         "dob": Part("birth_date"),
         "gender": EnrichingWord("gender", GENDERS),
         "nationality": Part("nationality"),

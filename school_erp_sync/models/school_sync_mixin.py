@@ -199,7 +199,7 @@ class SchoolSyncMixin(models.AbstractModel):
         """Fill the ``remarks`` of ``items``: what Odoo does not understand of what only enriches."""
         known = {path: part for path, part in self._sync_get_parts().items() if type(part).remark is not Part.remark}
         for item in items:
-            told = set()
+            told = []
             for path, part in known.items():
                 value = value_at(item.decision.document, path)
                 # Two paths may be two names of the same thing.
@@ -207,7 +207,7 @@ class SchoolSyncMixin(models.AbstractModel):
                     continue
                 if remark := part.remark(source, item, value):
                     item.remarks[path] = remark
-                    told.add((part.field, value))
+                    told.append((part.field, value))
             for remark in item.remarks.values():
                 item.warn(remark.text)
 

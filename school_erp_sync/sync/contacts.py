@@ -3,6 +3,7 @@
 import phonenumbers
 
 from ..contract.base import pointer
+from ..contract.contact_point import email_key, phone_key
 from ..contract.email import addresses_in
 from ..contract.text import quote
 from .merge import is_empty, value_at
@@ -58,50 +59,71 @@ class Email(Enriching, OfContact):
     def understands(self, model, value):
         return bool(addresses_in(value)[0])
 
-    def explain(self, model, value):
-        return model.env._(
-            "%(pointer)s %(value)s is not a valid e-mail address. It was kept as text, and no mail is sent to it. "
-            "Send one address, such as name@example.com.",
-            pointer=pointer(*self.path.split(".")),
-            value=quote(value),
-        )
-
     def remark(self, source, item, value):
-        first, rest = addresses_in(value)
-        if not first or not rest:
-            return super().remark(source, item, value)
-        return Remark(
-            source.env._(
-                "%(pointer)s is not one e-mail address. %(first)s is used, and not: %(rest)s. Send one address.",
-                pointer=pointer(*self.path.split(".")),
-                first=first,
-                rest=quote(", ".join(rest)),
-            )
-        )
+        return remark_on_email(source, pointer(*self.path.split(".")), value)
 
     def meaning(self, model, value):
-        return None if is_empty(value) else addresses_in(value)[0] or super().meaning(model, value)
+        return email_key(value) if value and self.understands(model, value) else super().meaning(model, value)
+
+    def to_value(self, model, value):
+        return addresses_in(value or "")[0] or False
+
+
+def remark_on_email(source, where: str, value: str) -> Remark | None:
+    """Return what people should know of ``value``, which a document says at ``where``."""
+    first, rest = addresses_in(value)
+    if first and not rest:
+        return None
+    if not first:
+        return Remark(
+            source.env._(
+                "%(pointer)s %(value)s is not a valid e-mail address. It was kept as text, and no mail is sent to it. "
+                "Send one address, such as name@example.com.",
+                pointer=where,
+                value=quote(value),
+            ),
+            is_unread=True,
+        )
+    return Remark(
+        source.env._(
+            "%(pointer)s is not one e-mail address. %(first)s is used, and not: %(rest)s. Send one address.",
+            pointer=where,
+            first=first,
+            rest=quote(", ".join(rest)),
+        )
+    )
 
 
 class Phone(Part):
     """A phone number, which is kept as it is given: a family is worth more than a phone number."""
 
+    def meaning(self, model, value):
+        return None if is_empty(value) else phone_key(value)
+
     def remark(self, source, item, value):
-        # Only a number without the code of its country needs that of the school.
-        region = None if value.startswith("+") else source.company_id.country_code or None
-        try:
-            possible = phonenumbers.is_possible_number(phonenumbers.parse(value, region))
-        except phonenumbers.NumberParseException:
-            possible = False
-        if possible:
-            return None
-        return Remark(
-            source.env._(
-                "%(pointer)s %(number)s does not look like a phone number. It was kept as it is.",
-                pointer=pointer(*self.path.split(".")),
-                number=quote(value),
-            )
+        return remark_on_phone(source, pointer(*self.path.split(".")), value)
+
+    def to_value(self, model, value):
+        return value or False
+
+
+def remark_on_phone(source, where: str, number: str) -> Remark | None:
+    """Return what people should know of ``number``, which a document says at ``where``."""
+    # Only a number without the code of its country needs that of the school.
+    region = None if number.startswith("+") else source.company_id.country_code or None
+    try:
+        possible = phonenumbers.is_possible_number(phonenumbers.parse(number, region))
+    except phonenumbers.NumberParseException:
+        possible = False
+    if possible:
+        return None
+    return Remark(
+        source.env._(
+            "%(pointer)s %(number)s does not look like a phone number. It was kept as it is.",
+            pointer=where,
+            number=quote(number),
         )
+    )
 
 
 class ContactPhone(Phone, OfContact):
