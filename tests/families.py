@@ -9,6 +9,10 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 TABLES = {
+    "schools": "school_school",
+    "academic-years": "school_academic_year",
+    "courses": "school_course",
+    "sections": "school_section",
     "parents": "school_parent",
     "students": "school_student",
     "applications": "school_application",
@@ -143,6 +147,45 @@ def family(prefix):
                 status="paid",
                 payments=[payment(f"{prefix}-paid-1", 30), payment(f"{prefix}-paid-2", 50)],
             ),
+        ),
+    }
+
+
+def schooling(prefix):
+    """What a family's documents may name: a school, a year, a course and a section, and who is enrolled there."""
+    documents = {name: document for name, (_entity, document) in family(prefix).items()}
+    school, year, course, section = (f"{prefix}-{name}" for name in ("school", "year", "course", "section"))
+    of_school = {"schoolExternalId": school}
+    return {
+        "school": ("schools", {"externalId": school, "code": f"{prefix} 100", "name": f"Lincoln {prefix}"}),
+        # The enrollment and the application name it by its code.
+        "year": ("academic-years", {"externalId": year, "name": f"{prefix} 2025", "startDate": "2025-06-01"}),
+        "course": ("courses", {"externalId": course, "code": f"{prefix} MATH", **of_school}),
+        "section": (
+            "sections",
+            {"externalId": section, "code": f"{prefix} A", "academicYearExternalId": year, "room": "204", **of_school},
+        ),
+        "lesson": (
+            "sections",
+            {"externalId": f"{section}-1", "code": f"{prefix} 1", "courseExternalId": course, **of_school},
+        ),
+        "application": ("applications", {**documents["application"], "academicYear": f"{prefix} 2025"}),
+        "enrollment": ("enrollments", {**documents["enrollment"], "academicYear": f"{prefix} 2025", **of_school}),
+        "course enrollment": (
+            "enrollments",
+            {
+                **documents["enrollment"],
+                "externalId": f"{prefix}-course-enrollment",
+                "academicYear": f"{prefix} 2025",
+                "sectionExternalId": f"{section}-1",
+            },
+        ),
+        "roster": (
+            "roster-assignments",
+            {
+                **{name: value for name, value in documents["roster"].items() if name != "sectionId"},
+                "sectionExternalId": section,
+            },
         ),
     }
 

@@ -334,6 +334,82 @@ def test_academics(fresh, tables, family):
     assert_given_back_is_unchanged(tables, fresh, "enrollments", enrollment["externalId"])
 
 
+def test_lists_of_a_school(fresh, tables, family):
+    """Schools, years, courses and sections, and the enrollment that names them by code, by reference, or both."""
+    school = {
+        "externalId": unique("SCH"),
+        "code": unique("100"),
+        "lowestGrade": "K",
+        "address": {"city": "Pune"},
+    }
+    ok(fresh.api.post("schools", school), 201)
+    spellings = {
+        "code": [school["code"], school["code"].lower(), f" {school['code']} "],
+        "name": [ABSENT, None, "", school["code"]],
+        "lowestGrade": ["K", "0", 0, "Kindergarten"],
+        "address.state": [ABSENT, None, ""],
+        "principal": [ABSENT, None],
+    }
+    check(tables, fresh, "schools", school, spellings)
+
+    year = {"externalId": unique("Y"), "name": unique("2025"), "startDate": "2025-06-01"}
+    ok(fresh.api.post("academic-years", year), 201)
+    spellings = {
+        "code": [ABSENT, None, "", year["name"], year["name"].upper()],
+        "current": [ABSENT, None, False],
+        "endDate": [ABSENT, None, ""],
+    }
+    check(tables, fresh, "academic-years", year, spellings)
+
+    of_school = {"schoolExternalId": school["externalId"]}
+    course = {"externalId": unique("C"), "code": unique("MATH"), "name": "Algebra", "credits": 0.5, **of_school}
+    ok(fresh.api.post("courses", course), 201)
+    check(tables, fresh, "courses", course, {"credits": [0.5, "0.5", "0.50"], "department": [ABSENT, None, ""]})
+
+    section = {
+        "externalId": unique("SEC"),
+        "code": unique("A"),
+        "courseExternalId": course["externalId"],
+        "academicYearExternalId": year["externalId"],
+        **of_school,
+    }
+    ok(fresh.api.post("sections", section), 201)
+    spellings = {
+        "capacity": [ABSENT, None],
+        "teacherExternalId": [ABSENT, None, ""],
+        "courseExternalId": [course["externalId"], ABSENT],
+    }
+    check(tables, fresh, "sections", section, spellings)
+
+    enrollment = {
+        "externalId": unique("ENR"),
+        "studentExternalId": family[0],
+        "academicYearExternalId": year["externalId"],
+        "sectionExternalId": section["externalId"],
+        "startDate": "2025-06-01",
+        "status": "active",
+    }
+    ok(fresh.api.post("enrollments", enrollment), 201)
+    spellings = {
+        "academicYear": [ABSENT, None, year["name"], year["name"].upper()],
+        "sectionId": [ABSENT, "", section["code"], section["code"].lower()],
+        "course": [ABSENT, None, course["code"]],
+        "courseExternalId": [ABSENT, course["externalId"]],
+        "schoolExternalId": [ABSENT, school["externalId"]],
+    }
+    check(tables, fresh, "enrollments", enrollment, spellings)
+    by_code = {**enrollment, "externalId": unique("ENR"), "course": course["code"], **of_school}
+    by_code.update({"academicYear": year["name"], "sectionId": section["code"]})
+    by_code = without(by_code, "academicYearExternalId", "sectionExternalId")
+    ok(fresh.api.post("enrollments", by_code), 201)
+    spellings = {
+        "sectionId": [section["code"], section["code"].lower()],
+        "sectionExternalId": [ABSENT, None, section["externalId"]],
+        "academicYearExternalId": [ABSENT, None, "", year["externalId"]],
+    }
+    check(tables, fresh, "enrollments", by_code, spellings)
+
+
 # Money
 
 

@@ -1,13 +1,18 @@
-"""Ten documents of one family end in the same state in whatever order they arrive."""
+"""The documents of one family, and of its school, end in the same state in whatever order they arrive."""
 
 import random
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
-from families import TABLES, family
+from families import TABLES, family, schooling
 from faults import LONG, CountedApi, Sender, Tally
 from support import ok, unique, without
+
+
+def everything(prefix):
+    return {**family(prefix), **schooling(prefix)}
+
 
 # What differs between two families, or two runs, of equal content.
 ACCIDENTS = ("id", "invoice", "updatedAt")
@@ -36,7 +41,12 @@ def state(api, admin, prefix, documents):
             "billings",
             "state payment_state amount_total amount_residual partner_id ref",
         ),
-        ("school.enrollment", "id", "enrollments", "roll_number section_id grade_id student_id state"),
+        (
+            "school.enrollment",
+            "id",
+            "enrollments",
+            "roll_number school_id course_id section_id grade_id student_id state",
+        ),
         ("school.application", "id", "applications", "student_id state grade_id"),
         ("school.parent.link", "student_id", "students", "student_id parent_id priority pays lives_with"),
     )
@@ -80,7 +90,7 @@ class Reached:
     def family(self, send, order):
         """Let ``send(documents)`` send a family, and look what came of it."""
         prefix = unique("P")
-        documents = family(prefix)
+        documents = everything(prefix)
         before = counts(self.tables)
         answers = send([documents[name] for name in order])
         assert {answer.status_code for answer in answers} <= {201, 202}, [answer.text for answer in answers]
@@ -94,9 +104,9 @@ class Reached:
 
 
 def test_any_order_ends_in_the_same_state(admin, tables, results):
-    tally = Tally("ten documents of a family in any order")
+    tally = Tally("the documents of a family and its school in any order")
     reached = Reached(admin, tables, tally)
-    for order in orders(list(family("")), random.Random(19)):
+    for order in orders(list(everything("")), random.Random(19)):
         reached.family(lambda documents: [reached.api.post(*document) for document in documents], order)
         tally.injected["orders"] += 1
     assert tally.injected["documents that had to wait"]
@@ -105,9 +115,9 @@ def test_any_order_ends_in_the_same_state(admin, tables, results):
 
 def test_all_at_once_end_in_the_same_state(admin, tables, results):
     """Each document on a connection of its own: nothing waits for ever for what was being made meanwhile."""
-    tally = Tally("ten documents of a family at once")
+    tally = Tally("the documents of a family and its school at once")
     reached = Reached(admin, tables, tally)
-    names = list(family(""))
+    names = list(everything(""))
     reached.family(lambda documents: [reached.api.post(*document) for document in documents], names)
     with ThreadPoolExecutor(len(names)) as pool:
 
@@ -124,7 +134,7 @@ def test_all_at_once_end_in_the_same_state(admin, tables, results):
 def test_bundles_of_shuffled_families_do_not_deadlock(admin, tables):
     """PostgreSQL finds a deadlock after a second, in which those caught in it and all who come after them wait."""
     api = admin.new_source().api
-    documents = [document for _number in range(100 if LONG else 8) for document in family(unique("P")).values()]
+    documents = [document for _number in range(100 if LONG else 8) for document in everything(unique("P")).values()]
     random.Random(8).shuffle(documents)
     bundles = []
     for first in range(0, len(documents), 8):

@@ -1,6 +1,11 @@
 """``applications``: payload 1 of the onboarding data contract."""
 
+from typing import Any
+
+from pydantic import model_validator
+
 from .base import DateTime, Document, ExternalId, Name, or_as_sent
+from .entry import keep_said
 from .grade import GradeLevel
 from .words import check_word
 
@@ -28,11 +33,19 @@ class ApplicationDocument(Document):
 
     status: check_word(APPLICATION_WORDS)
     academic_year: Name | None = None
+    academic_year_external_id: ExternalId | None = None
     grade_applied: or_as_sent(GradeLevel) | None = None
     section: Name | None = None
+    section_external_id: ExternalId | None = None
+    school_external_id: ExternalId | None = None
     submitted_at: or_as_sent(DateTime) | None = None
     decided_at: or_as_sent(DateTime) | None = None
     student_external_id: ExternalId | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_said(cls, data: Any) -> Any:
+        return keep_said(data, (("academicYear", "academicYearExternalId"), ("section", "sectionExternalId")))
 
 
 def student_id_of(application_id: str) -> str:

@@ -1,8 +1,11 @@
 """``enrollments``: a student's place in a grade, or in one course, for a time."""
 
+from typing import Any
+
 from pydantic import model_validator
 
 from .base import Date, Document, ExternalId, Name, RequiredName, or_as_sent
+from .entry import is_blank, keep_said
 from .grade import GradeLevel, grade_key
 from .money import raise_all
 from .text import _lt, fault, quote
@@ -25,16 +28,21 @@ class EnrollmentDocument(Document):
     ``endDate`` is the day after the last attendance, as PowerSchool's exit_date: an enrollment that ends on a day and
     one that starts on it follow each other. Without it, the enrollment goes on. ``gradeLevel`` and ``classId`` are two
     names of the same thing, and both are given back whichever was sent. Without ``course`` it is the enrollment in the
-    school itself; without ``school``, in the one that the source belongs to.
+    school itself; without ``school``, in the one that the source belongs to. A section, a course and an academic year
+    are named by their codes, or by reference.
     """
 
     student_external_id: ExternalId
-    academic_year: RequiredName
+    academic_year: RequiredName | None
+    academic_year_external_id: ExternalId | None = None
     grade_level: or_as_sent(GradeLevel) | None = None
     class_id: or_as_sent(GradeLevel) | None = None
     section_id: Name | None = None
+    section_external_id: ExternalId | None = None
     course: Name | None = None
+    course_external_id: ExternalId | None = None
     school: Name | None = None
+    school_external_id: ExternalId | None = None
     start_date: Date
     end_date: Date | None = None
     status: check_word(ENROLLMENT_WORDS, numbers=True)
@@ -43,9 +51,28 @@ class EnrollmentDocument(Document):
     exit_code: Name | None = None
     exit_reason: Name | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_said(cls, data: Any) -> Any:
+        data = keep_said(
+            data,
+            (
+                ("academicYear", "academicYearExternalId"),
+                ("sectionId", "sectionExternalId"),
+                ("course", "courseExternalId"),
+                ("school", "schoolExternalId"),
+            ),
+        )
+        if isinstance(data, dict) and "academicYear" not in data and not is_blank(data.get("academicYearExternalId")):
+            return {**data, "academicYear": None}
+        return data
+
     @model_validator(mode="after")
     def _check(self) -> "EnrollmentDocument":
         raise_all(self, self._faults())
+        if self.academic_year is None:
+            # Required, but said by reference.
+            self.model_fields_set.discard("academic_year")
         sent = self.model_fields_set & {"grade_level", "class_id"}
         if len(sent) == 1:
             # Under both names, so that a change under either is seen as one.
@@ -53,6 +80,8 @@ class EnrollmentDocument(Document):
         return self
 
     def _faults(self):
+        if self.academic_year is None and not self.academic_year_external_id:
+            yield ("academicYear",), fault("required", _lt("%(field)s is required."))
         if self.end_date and self.end_date <= self.start_date:
             yield (
                 ("endDate",),

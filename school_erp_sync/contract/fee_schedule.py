@@ -61,6 +61,8 @@ class FeeScheduleDocument(Document):
     """
 
     student_external_id: ExternalId
+    school_external_id: ExternalId | None = None
+    academic_year_external_id: ExternalId | None = None
     currency: Currency | None = None
     heads: Annotated[list[Head], Field(min_length=1, max_length=200)]
     discounts: Annotated[list[Discount], Field(max_length=200)] | None = None

@@ -1,8 +1,11 @@
 """``roster-assignments``: payload 5 of the onboarding data contract."""
 
+from typing import Any
+
 from pydantic import ValidationInfo, model_validator
 
 from .base import NAME_LENGTH, Date, Document, ExternalId, Name, pointer
+from .entry import keep_said
 from .grade import GradeLevel
 from .text import _lt, fault
 from .words import check_word
@@ -22,8 +25,17 @@ class RosterAssignmentDocument(Document):
     student_external_id: ExternalId
     class_id: GradeLevel
     section_id: Name | None = None
+    section_external_id: ExternalId | None = None
+    school_external_id: ExternalId | None = None
+    course_external_id: ExternalId | None = None
+    academic_year_external_id: ExternalId | None = None
     roll_no: Name | None = None
     start: Date
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_said(cls, data: Any) -> Any:
+        return keep_said(data, [("sectionId", "sectionExternalId")])
 
     @model_validator(mode="after")
     def _identify(self, info: ValidationInfo) -> "RosterAssignmentDocument":

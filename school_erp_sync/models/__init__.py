@@ -43,6 +43,9 @@ from . import school_fee_installment
 from . import school_fee_line
 from . import school_fee_schedule
 from . import school_code_mixin
+from . import school_entry_mixin
+from . import school_campus_mixin
+from . import school_school
 from . import school_academic_year
 from . import school_grade
 from . import school_section

@@ -7,6 +7,7 @@ from ..contract.words import meanings
 from ..sync.engine import find_bindings
 from ..sync.item import Item
 from ..sync.parts import Code, EnrichingCode, EnrichingValue, Reference, Word
+from .academic_parts import CodeAt
 
 
 class StudentOfApplication(Reference):
@@ -29,9 +30,11 @@ class SchoolApplication(models.Model):
     _sync_document = ApplicationDocument
     _sync_parts = {
         "status": Word("state", meanings(APPLICATION_WORDS)),
-        "academicYear": Code("academic_year_id"),
+        "academicYear": Code("academic_year_id", instead_of="academicYearExternalId"),
+        "academicYearExternalId": Reference("academic-years", "academic_year_id", instead_of="academicYear"),
         "gradeApplied": EnrichingCode("grade_id", GradeLevel),
-        "section": Code("section_id"),
+        "section": CodeAt("section_id", instead_of="sectionExternalId"),
+        "sectionExternalId": Reference("sections", "section_id", instead_of="section"),
         "submittedAt": EnrichingValue("submitted_at", DateTime),
         "decidedAt": EnrichingValue("decided_at", DateTime),
         "studentExternalId": StudentOfApplication("students", "student_id"),

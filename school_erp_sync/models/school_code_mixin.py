@@ -1,7 +1,21 @@
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.fields import Domain
+
+
+class Place(NamedTuple):
+    """The code of an entry, and what is known of where it is: each entry that is there, if it fits, may be meant.
+
+    :param campus: the code of the school, in lower case, as far as it is said as text
+    """
+
+    code: str | int
+    school_id: int | bool = False
+    campus: str = ""
+    course_id: int | bool = False
+    year_id: int | bool = False
 
 
 class SchoolCodeMixin(models.AbstractModel):
@@ -49,26 +63,41 @@ class SchoolCodeMixin(models.AbstractModel):
         return code.strip()
 
     @api.model
-    def _find_or_make(self, company, codes: Iterable[str | int]) -> dict[str | int, int]:
-        """The entry of ``company`` for each of ``codes``, archived ones included; those not there yet are made.
+    def _find_or_make(self, company, names: Iterable[str | int | Place]) -> dict[str | int | Place, int]:
+        """The entry of ``company`` for each of ``names``, archived ones included; those not there yet are made.
 
-        :return: the id by code, as given
+        :param names: codes, or codes with what is known of where they are
+        :return: the id by name, as given
         """
-        keys = {code: self._code_key(code) for code in codes}
-        if not keys:
+        places = {name: name if isinstance(name, Place) else Place(name) for name in names}
+        if not places:
             return {}
-        found = self._find(company, set(keys.values()))
-        ids = {record.code_key: record.id for record in found}
-        missing = {}
-        for code, key in keys.items():
-            if key not in ids:
-                missing.setdefault(key, str(code).strip())
+        keys = {name: self._code_key(place.code) for name, place in places.items()}
+        found = self._find(company, set(keys.values())).grouped("code_key")
+        ids, missing = {}, {}
+        for name, place in places.items():
+            key = keys[name]
+            if entry := self._choose(found.get(key, self.browse()), place):
+                ids[name] = entry.id
+            else:
+                missing.setdefault((key, place.school_id), str(place.code).strip())
         # In the order of their keys: two batches that make the same wait for each other, and never in a circle.
-        made = self.create([{"code": missing[key], "company_id": company.id} for key in sorted(missing)])
+        order = sorted(missing)
+        made = self.create([{**self._made_at(key[1]), "code": missing[key], "company_id": company.id} for key in order])
         # Now, so that a race that is lost is told apart from whatever else may fail later.
         made.flush_recordset()
-        ids.update((record.code_key, record.id) for record in made)
-        return {code: ids[key] for code, key in keys.items()}
+        made_ids = dict(zip(order, made.ids, strict=True))
+        return {name: ids.get(name) or made_ids[keys[name], place.school_id] for name, place in places.items()}
+
+    @api.model
+    def _choose(self, entries, place: Place):
+        """Choose the one of ``entries``, which have the same code, that ``place`` means, or none."""
+        return entries
+
+    @api.model
+    def _made_at(self, school_id: int | bool) -> dict:
+        """Return the values of an entry that is made at the school ``school_id``."""
+        return {}
 
     @api.model
     def _find_ids(self, company, code: str) -> list[int]:
@@ -77,6 +106,6 @@ class SchoolCodeMixin(models.AbstractModel):
 
     @api.model
     def _find(self, company, keys: Collection[str]):
-        return self.with_context(active_test=False).search_fetch(
-            Domain("company_id", "=", company.id) & Domain("code_key", "in", list(keys)), ["code_key"]
+        return self.with_context(active_test=False).search(
+            Domain("company_id", "=", company.id) & Domain("code_key", "in", list(keys)), order="id"
         )

@@ -7,23 +7,23 @@ from odoo.tools import SQL
 
 from ..contract.enrollment import ENROLLMENT_WORDS, EnrollmentDocument
 from ..contract.grade import GradeLevel
+from ..contract.text import quote
 from ..contract.words import meanings
 from ..sync.item import Item, open_items
-from ..sync.parts import Code, EnrichingCode, Part, Reference, Word
+from ..sync.parts import Code, Part, Reference, Word
+from .academic_parts import CodeAt, GivenCodeAt, GivenGrade, GivenReference
 
-_PERIOD_FIELDS = ("student_id", "school", "course_id", "section_id", "date_start", "date_end", "state", "active")
-
-
-class Placed(Code):
-    """A part that a roster assignment, which is the source's own word as well, may have put on the enrollment."""
-
-    def untouched(self, record, base, ours, theirs):
-        held = record[self.field]
-        return bool(held and held == record[f"given_{self.field}"]) or super().untouched(record, base, ours, theirs)
-
-
-class PlacedGrade(EnrichingCode, Placed):
-    """The grade of an enrollment."""
+_PERIOD_FIELDS = (
+    "student_id",
+    "school",
+    "school_id",
+    "course_id",
+    "section_id",
+    "date_start",
+    "date_end",
+    "state",
+    "active",
+)
 
 
 class SchoolEnrollment(models.Model):
@@ -43,11 +43,14 @@ class SchoolEnrollment(models.Model):
     _sync_document = EnrollmentDocument
     _sync_parts = {
         "studentExternalId": Reference("students", "student_id"),
-        "academicYear": Code("academic_year_id"),
-        "gradeLevel": PlacedGrade("grade_id", GradeLevel),
-        "classId": PlacedGrade("grade_id", GradeLevel),
-        "sectionId": Placed("section_id"),
-        "course": Code("course_id"),
+        "academicYear": Code("academic_year_id", instead_of="academicYearExternalId"),
+        "academicYearExternalId": Reference("academic-years", "academic_year_id", instead_of="academicYear"),
+        "gradeLevel": GivenGrade("grade_id", GradeLevel),
+        "classId": GivenGrade("grade_id", GradeLevel),
+        "sectionId": GivenCodeAt("section_id", instead_of="sectionExternalId"),
+        "sectionExternalId": GivenReference("sections", "section_id", instead_of="sectionId"),
+        "course": CodeAt("course_id", instead_of="courseExternalId"),
+        "courseExternalId": Reference("courses", "course_id", instead_of="course"),
         "school": Part("school"),
         "startDate": Part("date_start"),
         "endDate": Part("date_end"),
@@ -71,7 +74,7 @@ class SchoolEnrollment(models.Model):
         check_company=True,
         help="Empty: the enrollment in the school itself, not in one course of it.",
     )
-    school = fields.Char("Campus", help="The school's code at the source. Empty: the one school of the company.")
+    school = fields.Char("Campus Code", help="As the source says. Empty: the one school of the company.")
     date_start = fields.Date("First Day", required=True)
     date_end = fields.Date("Ends Before", help="The day after the last attendance. Empty: it goes on.")
     state = fields.Selection(
@@ -145,7 +148,8 @@ class SchoolEnrollment(models.Model):
               FROM school_enrollment e
               JOIN school_enrollment other
                 ON other.student_id = e.student_id AND other.id != e.id
-               AND lower(coalesce(other.school, '')) = lower(coalesce(e.school, ''))
+               AND lower(coalesce((SELECT code FROM school_school WHERE id = other.school_id), other.school, ''))
+                   = lower(coalesce((SELECT code FROM school_school WHERE id = e.school_id), e.school, ''))
                AND other.course_id IS NOT DISTINCT FROM e.course_id
                AND (e.course_id IS NULL OR other.section_id IS NOT DISTINCT FROM e.section_id)
                AND daterange(other.date_start, other.date_end) && daterange(e.date_start, e.date_end)
@@ -166,6 +170,7 @@ class SchoolEnrollment(models.Model):
     @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_values(source, items)
+        self._sync_check_campus(items)
         records = {record.id: record for record in self.browse([item.res_id for item in items if item.res_id])}
         for item in open_items(items):
             record = records.get(item.res_id, self.browse())
@@ -183,6 +188,31 @@ class SchoolEnrollment(models.Model):
                     ),
                 )
         return items
+
+    @api.model
+    def _sync_check_campus(self, items: list[Item]) -> None:
+        """Refuse those of ``items`` that name one school by its code and another one by reference."""
+        said = {
+            item: school_id
+            for item in items
+            if item.paths & {"school", "schoolExternalId"}
+            and item.decision.document.get("school")
+            and (school_id := item.found.get(("schools", item.decision.document.get("schoolExternalId"))))
+        }
+        schools = self.env["school.school"].browse(said.values())
+        for item, school in zip(said, schools, strict=True):
+            code, external_id = (item.decision.document[path] for path in ("school", "schoolExternalId"))
+            if school._code_key(code) != school.code_key:
+                item.fail(
+                    "/school",
+                    "contradiction",
+                    self.env._(
+                        "school is %(code)s, but schoolExternalId %(record)s has the code %(other)s. Send one of them.",
+                        code=quote(code),
+                        record=quote(external_id),
+                        other=quote(school.code),
+                    ),
+                )
 
     @api.model
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:

@@ -29,6 +29,8 @@ class SchoolFeeSchedule(models.Model):
     _sync_document = FeeScheduleDocument
     _sync_parts = {
         "studentExternalId": Reference("students", "student_id"),
+        "schoolExternalId": Reference("schools", "school_id"),
+        "academicYearExternalId": Reference("academic-years", "academic_year_id"),
         "currency": Currency("currency_id"),
         "heads": Shares("head"),
         "discounts": Shares("discount"),
@@ -45,6 +47,12 @@ class SchoolFeeSchedule(models.Model):
         "res.company", string="School", required=True, index=True, default=lambda self: self.env.company
     )
     student_id = fields.Many2one("school.student", required=True, index=True, ondelete="restrict", check_company=True)
+    school_id = fields.Many2one(
+        "school.school", "Campus", index="btree_not_null", ondelete="restrict", check_company=True
+    )
+    academic_year_id = fields.Many2one(
+        "school.academic.year", index="btree_not_null", ondelete="restrict", check_company=True
+    )
     currency_id = fields.Many2one(
         "res.currency", required=True, default=lambda self: self.env.company.currency_id, ondelete="restrict"
     )

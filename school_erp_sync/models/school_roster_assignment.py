@@ -10,14 +10,20 @@ from ..contract.roster_assignment import ROSTER_EVENTS, RosterAssignmentDocument
 from ..contract.words import meanings
 from ..sync.item import Item, Status
 from ..sync.parts import Code, Part, Reference, Word
+from .academic_parts import CodeAt
 from .notification import notify
 
 _REQUESTED, _COMPLETED = ROSTER_EVENTS
 # What decides which enrollment an assignment is about: of the enrollment, and of the assignment.
-_ENROLLMENT_KEYS = frozenset({"student_id", "course_id", "school", "date_start", "date_end", "state", "active"})
-_ASSIGNMENT_KEYS = frozenset({"student_id", "event", "date_start", "active"})
+_SHARED_KEYS = frozenset({"student_id", "school_id", "course_id", "academic_year_id", "date_start", "active"})
+_ENROLLMENT_KEYS = _SHARED_KEYS | {"school", "date_end", "state"}
+_ASSIGNMENT_KEYS = _SHARED_KEYS | {"event"}
 # What an assignment puts on its enrollment, and the paths at which a document of the enrollment says it.
-_PLACE_PATHS = {"grade_id": ("gradeLevel", "classId"), "section_id": ("sectionId",), "roll_number": ()}
+_PLACE_PATHS = {
+    "grade_id": ("gradeLevel", "classId"),
+    "section_id": ("sectionId", "sectionExternalId"),
+    "roll_number": (),
+}
 # Under this context key, matching is put off until all records of a batch are stored.
 MATCH_LATER = "school_match_later"
 
@@ -38,7 +44,10 @@ class SchoolRosterAssignment(models.Model):
         "event": Word("event", meanings(ROSTER_EVENTS)),
         "studentExternalId": Reference("students", "student_id"),
         "classId": Code("grade_id"),
-        "sectionId": Code("section_id"),
+        "sectionId": CodeAt("section_id", instead_of="sectionExternalId"),
+        "sectionExternalId": Reference("sections", "section_id", instead_of="sectionId"),
+        "courseExternalId": Reference("courses", "course_id"),
+        "academicYearExternalId": Reference("academic-years", "academic_year_id"),
         "rollNo": Part("roll_number"),
         "start": Part("date_start"),
     }
@@ -48,6 +57,16 @@ class SchoolRosterAssignment(models.Model):
         "school.grade", string="Class", required=True, index=True, ondelete="restrict", check_company=True
     )
     section_id = fields.Many2one("school.section", index="btree_not_null", ondelete="restrict", check_company=True)
+    course_id = fields.Many2one(
+        "school.course",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        help="Empty: about the enrollment in the school itself, not in one course of it.",
+    )
+    academic_year_id = fields.Many2one(
+        "school.academic.year", index="btree_not_null", ondelete="restrict", check_company=True
+    )
     roll_number = fields.Char()
     date_start = fields.Date("From", required=True)
     source_updated_at = fields.Datetime("Changed at Source", readonly=True, copy=False)
@@ -137,8 +156,9 @@ class SchoolRosterAssignment(models.Model):
         return self.date_start, self.source_updated_at or datetime.min, self.id
 
     def _find_enrollments(self) -> dict[int, int]:
-        """Find the enrollment of each assignment: without a course, and covering its first day.
+        """Find the enrollment of each assignment: in the same course or none, and covering its first day.
 
+        It must not be at another school or in another year, where the assignment says one.
         Of several, prefer one that is not archived, not withdrawn, not ended; then the one that starts last, then the
         one that ends last. An archived enrollment keeps the assignments that it has, and gets no new ones.
 
@@ -152,7 +172,13 @@ class SchoolRosterAssignment(models.Model):
                 SELECT DISTINCT ON (r.id) r.id, e.id
                   FROM school_roster_assignment r
                   JOIN school_enrollment e
-                    ON e.student_id = r.student_id AND e.company_id = r.company_id AND e.course_id IS NULL
+                    ON e.student_id = r.student_id AND e.company_id = r.company_id
+                   AND e.course_id IS NOT DISTINCT FROM r.course_id
+                   AND (r.academic_year_id IS NULL OR e.academic_year_id = r.academic_year_id)
+                   AND (r.school_id IS NULL OR e.school_id = r.school_id
+                        OR e.school_id IS NULL
+                           AND (e.school IS NULL OR lower(e.school) = (SELECT lower(code) FROM school_school
+                                                                        WHERE id = r.school_id)))
                    AND (e.active OR e.id = r.enrollment_id)
                    AND daterange(e.date_start, e.date_end) @> r.date_start
                  WHERE r.id = ANY(%s) AND r.active AND r.event = %s

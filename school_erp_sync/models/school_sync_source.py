@@ -471,6 +471,18 @@ class SchoolSyncSource(models.Model):
                 result[binding.res_id].append(binding.document)
         return result
 
+    def _living_names(self, entity: str, res_ids: Collection[int]) -> dict[int, str]:
+        """What this source calls those of the records ``res_ids`` that it has not deleted, by record id."""
+        bindings = self._bindings_of(entity, res_ids, ["res_id", "external_id", "deleted_at"]) if res_ids else ()
+        return {binding.res_id: binding.external_id for binding in bindings if not binding.deleted_at}
+
+    def _find_employees(self, external_ids: Collection[str]) -> dict[str, int]:
+        """The employees whom this source is given under ``external_ids``, by externalId."""
+        # sudo: a source may name an employee whom it is given without being a user of HR.
+        rows = self.env["school.sync.employee"].sudo()
+        domain = [("source_id", "=", self.id), ("external_id", "in", list(external_ids)), ("employee_id", "!=", False)]
+        return {row.external_id: row.employee_id.id for row in rows.search(domain)} if external_ids else {}
+
     def _find_ids(self, entity: str, external_id: str) -> list[int]:
         """The id of the record of ``entity`` that this source calls ``external_id``; none where it knows no such."""
         # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.

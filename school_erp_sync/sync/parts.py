@@ -45,8 +45,10 @@ class Part:
     #: Whether a list can be narrowed to the records of which this part says one value, see :meth:`find`.
     is_option = False
 
-    def __init__(self, field: str | None = None):
+    def __init__(self, field: str | None = None, instead_of: str | None = None):
+        """:param instead_of: the path of another part in the same field: what a source says last of the two counts"""
         self.field = field
+        self.instead_of = instead_of
         #: where a document says it; the model that lists the part sets this
         self.path = ""
 
@@ -108,7 +110,17 @@ class Part:
 
         :param documents: for each record the last document of this entity
         """
-        return [value_at(document, self.path) for document in documents]
+        documents = list(documents)
+        said = [value_at(document, self.path) for document in documents]
+        if self.instead_of and any(value_at(document, self.instead_of) is not None for document in documents):
+            other = records._sync_get_parts()[self.instead_of]
+            held, others = self.read_from(records, source), other.read_from(records, source)
+            for place, (record, document) in enumerate(zip(records, documents, strict=True)):
+                of_other = value_at(document, self.instead_of)
+                if said[place] is None and of_other is not None and other.holds(record, of_other, others[place]):
+                    # What the other part says is what this one reads.
+                    said[place] = held[place]
+        return said
 
     def find(self, model, source, text: str) -> Domain:
         """The records of which this part says ``text``, as the query string of a list has it."""
@@ -264,8 +276,8 @@ class Reference(Part):
 
     is_option = True
 
-    def __init__(self, entity: str, field: str):
-        super().__init__(field)
+    def __init__(self, entity: str, field: str, instead_of: str | None = None):
+        super().__init__(field, instead_of)
         self.entity = entity
 
     def find(self, model, source, text):
@@ -293,17 +305,21 @@ class Named(Part):
     def comodel(self, model) -> str:
         return model._fields[self.field].comodel_name
 
-    def names(self, value: Any) -> list[Any]:
-        """The names in a JSON ``value``."""
+    def names(self, record, item) -> list[Any]:
+        """The names that ``item`` says.
+
+        :param record: the record of the item; empty for a new one
+        """
+        value = value_at(item.decision.document, self.path)
         return [] if is_empty(value) else [value]
 
     def find_or_make(self, model, source, names: set) -> Mapping[Any, int]:
         """The id of the entry for each of ``names``."""
         return model.env[self.comodel(model)]._find_or_make(source.company_id, names)
 
-    def to_command(self, ids: Mapping[Any, int], value: Any) -> Any:
-        """The value of the field for a JSON ``value``, where ``ids`` are the entries by name."""
-        return next((ids[name] for name in self.names(value)), False)
+    def to_command(self, ids: list[int]) -> Any:
+        """The value of the field for the entries ``ids``."""
+        return next(iter(ids), False)
 
     def prepare(self, model, source, items):
         """Nothing yet: see :func:`make_named`."""
@@ -330,8 +346,9 @@ class Code(Named):
 class EnrichingCode(EnrichingValue, Code):
     """A code that refuses no document where there can be no such entry."""
 
-    def names(self, value):
-        return [] if self.is_unread(None, value) else super().names(value)
+    def names(self, record, item):
+        unread = self.is_unread(None, value_at(item.decision.document, self.path))
+        return [] if unread else super().names(record, item)
 
 
 class Tags(Named):
@@ -347,14 +364,14 @@ class Tags(Named):
     def list_of(self, model):
         return self.comodel(model), self.kind
 
-    def names(self, value):
-        return list(dict.fromkeys(value or ()))
+    def names(self, record, item):
+        return list(dict.fromkeys(value_at(item.decision.document, self.path) or ()))
 
     def find_or_make(self, model, source, names):
         return model.env[self.comodel(model)]._find_or_make(self.kind, names)
 
-    def to_command(self, ids, value):
-        return [Command.set([ids[name] for name in self.names(value)])]
+    def to_command(self, ids):
+        return [Command.set(ids)]
 
 
 def collect(model_class: type) -> dict[str, Part]:
@@ -371,6 +388,8 @@ def lay_over(parts: Mapping[str, Part], last: Mapping[str, Any], new: Mapping[st
     """What a source says in all, where it said the document ``last`` before and says ``new`` now."""
     result = overlay(last, new)
     for path, part in parts.items():
+        if part.instead_of and path in new and part.instead_of not in new:
+            result.pop(part.instead_of, None)
         # A part that combines stands at the top of the document.
         if type(part).combine is not Part.combine and path in last and path in new:
             result[path] = part.combine(last[path], new[path])
@@ -398,16 +417,17 @@ def make_named(model, source, parts: Mapping[str, Part], items: Iterable) -> Non
     by_list = {}
     for path, part in parts.items():
         if isinstance(part, Named) and (touched := [item for item in items if path in item.paths]):
-            by_list.setdefault(part.list_of(model), []).append((part, path, touched))
+            by_list.setdefault(part.list_of(model), []).append((part, touched))
+    if not by_list:
+        return
+    # Together, so that what one of them is asked is fetched for all.
+    records = {record.id: record for record in model.browse([item.res_id for item in items if item.res_id])}
     for key in sorted(by_list, key=str):
-        of_list = by_list[key]
-        names = {
-            name
-            for part, path, touched in of_list
+        named = [
+            (part, item, part.names(records.get(item.res_id, model.browse()), item))
+            for part, touched in by_list[key]
             for item in touched
-            for name in part.names(value_at(item.decision.document, path))
-        }
-        ids = of_list[0][0].find_or_make(model, source, names)
-        for part, path, touched in of_list:
-            for item in touched:
-                item.values[part.field] = part.to_command(ids, value_at(item.decision.document, path))
+        ]
+        ids = by_list[key][0][0].find_or_make(model, source, {name for _part, _item, names in named for name in names})
+        for part, item, names in named:
+            item.values[part.field] = part.to_command([ids[name] for name in names])

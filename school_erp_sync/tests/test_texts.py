@@ -252,6 +252,10 @@ class TestHostileValues(AccountingCase):
         "roster-assignments": {"externalId": "R", "studentExternalId": "S", "classId": "5", "startDate": "2025-06-01"},
         "fee-schedules": FEES,
         "billings": BILLING,
+        "schools": {"externalId": "SC", "name": "Lincoln"},
+        "academic-years": {"externalId": "Y", "name": "2031-2032"},
+        "courses": {"externalId": "C", "code": "MATH", "schoolExternalId": "SC"},
+        "sections": {"externalId": "SE", "code": "1", "courseExternalId": "C"},
     }
 
     def setUp(self):
