@@ -73,11 +73,12 @@ class SchoolCodeMixin(models.AbstractModel):
         if not places:
             return {}
         keys = {name: self._code_key(place.code) for name, place in places.items()}
-        found = self._find(company, set(keys.values())).grouped("code_key")
+        entries = self._find(company, set(keys.values()), self._may_be(places.values()))
+        found = entries.grouped(lambda entry: entry._shelf())
         ids, missing = {}, {}
         for name, place in places.items():
             key = keys[name]
-            if entry := self._choose(found.get(key, self.browse()), place):
+            if entry := self._choose(self._near(found, key, place), place):
                 ids[name] = entry.id
             else:
                 missing.setdefault((key, place.school_id), str(place.code).strip())
@@ -105,7 +106,26 @@ class SchoolCodeMixin(models.AbstractModel):
         return self._find(company, {self._code_key(code)}).ids
 
     @api.model
-    def _find(self, company, keys: Collection[str]):
+    def _find(self, company, keys: Collection[str], which: Domain = Domain.TRUE):
         return self.with_context(active_test=False).search(
-            Domain("company_id", "=", company.id) & Domain("code_key", "in", list(keys)), order="id"
+            Domain("company_id", "=", company.id) & Domain("code_key", "in", list(keys)) & which, order="id"
         )
+
+    # Thousands of entries may have one code, as the sections of a district. Only those that may be meant are looked at.
+
+    @api.model
+    def _may_be(self, places: Iterable[Place]) -> Domain:
+        """The entries that one of ``places`` may mean, if they have its code."""
+        return Domain.TRUE
+
+    def _shelf(self) -> tuple:
+        """Return what is equal for entries that are looked at together: the code, and more where it says too little."""
+        return (self.code_key,)
+
+    @api.model
+    def _near(self, found: dict[tuple, models.Model], key: str, place: Place):
+        """Return the entries that ``place``, with the code ``key``, may mean.
+
+        :param found: entries by their shelf
+        """
+        return found.get((key,), self.browse())

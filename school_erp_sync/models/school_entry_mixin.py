@@ -75,13 +75,13 @@ class SchoolEntryMixin(models.AbstractModel):
         records = {record.id: record for record in self.browse([item.res_id for item in items if item.res_id])}
         places = {item: self._sync_place(item, records.get(item.res_id, self.browse())) for item in items}
         keys = {item: self._code_key(place.code) for item, place in places.items()}
-        entries = self._find(source.company_id, set(keys.values()))
-        found = entries.grouped("code_key")
+        entries = self._find(source.company_id, set(keys.values()), self._may_be(places.values()))
+        found = entries.grouped(lambda entry: entry._shelf())
         owners = source._living_names(self._sync_entity, entries.ids)
         taken = set()
         candidates, seen = {}, {}
         for item, place in places.items():
-            alike = found.get(keys[item], self.browse())
+            alike = self._near(found, keys[item], place)
             if not item.res_id:
                 free = alike.filtered(lambda entry: entry.id not in owners and entry.id not in taken)
                 if entry := self._sync_choose(source, item, place, free, alike):
@@ -90,7 +90,7 @@ class SchoolEntryMixin(models.AbstractModel):
         for item in candidates.keys() - self._sync_contradicted(candidates, places):
             item.values["id"] = candidates[item].id
         for item, place in places.items() if self._sync_code_is_unique else ():
-            self._sync_check_code(item, place, found.get(keys[item], self.browse()), owners, seen)
+            self._sync_check_code(item, place, self._near(found, keys[item], place), owners, seen)
 
     @api.model
     def _sync_place(self, item: Item, record) -> Place:

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..contract.section import SectionDocument
@@ -96,6 +97,20 @@ class SchoolSection(models.Model):
     # ------------------------------------------------------------------
     # From documents to records
     # ------------------------------------------------------------------
+
+    @api.model
+    def _may_be(self, places):
+        return Domain("is_described", "=", False) | Domain(
+            "course_id", "in", list({place.course_id for place in places})
+        )
+
+    def _shelf(self):
+        return self.code_key, self.course_id.id
+
+    @api.model
+    def _near(self, found, key, place):
+        shelves = {(key, False), (key, place.course_id)}
+        return self.browse().union(*(found[shelf] for shelf in shelves if shelf in found)).sorted("id")
 
     @api.model
     def _choose_exact(self, entries, place):

@@ -1208,3 +1208,65 @@ class TestAccess(AcademicCase):
         ):
             record.unlink()
             self.assertFalse(self.env["school.sync.binding"].search([("external_id", "=", external_id)]))
+
+
+@tagged("post_install", "-at_install")
+class TestLists(AcademicCase):
+    """Schools, courses and sections, and what names them by reference."""
+
+    def test_queries_do_not_grow(self):
+        schools = [{"externalId": f"SCH-{n}", "name": f"School {n}"} for n in range(64)]
+        courses = [
+            {"externalId": f"CRS-{n}", "code": f"C{n % 8}", "schoolExternalId": f"SCH-{n}", "credits": 1}
+            for n in range(64)
+        ]
+        sections = [
+            {
+                "externalId": f"SEC-{n}",
+                "code": "1",
+                "schoolExternalId": f"SCH-{n}",
+                "courseExternalId": f"CRS-{n}",
+                "teacherExternalId": None,
+            }
+            for n in range(64)
+        ]
+        self.assert_queries_do_not_grow("schools", schools)
+        self.assert_queries_do_not_grow("courses", courses)
+        self.assert_queries_do_not_grow("sections", sections)
+        self.send_ok("students", *self.students(64))
+        by_reference = [
+            {
+                **ENROLLMENT,
+                "externalId": f"ENR-{n}",
+                "studentExternalId": f"STU-APP-{n}",
+                "sectionId": None,
+                "sectionExternalId": f"SEC-{n}",
+            }
+            for n in range(64)
+        ]
+        self.assert_queries_do_not_grow("enrollments", by_reference)
+        by_code = [
+            {
+                **ENROLLMENT,
+                "externalId": f"ENR-CODE-{n}",
+                "studentExternalId": f"STU-APP-{n}",
+                "course": "C1",
+                "schoolExternalId": f"SCH-{n}",
+            }
+            for n in range(64)
+        ]
+        self.assert_queries_do_not_grow("enrollments", by_code)
+
+    def test_taking_over_does_not_query_for_each(self):
+        self.send_ok("students", *self.students(64))
+        named = [
+            {**ENROLLMENT, "externalId": f"ENR-{n}", "studentExternalId": f"STU-APP-{n}", "sectionId": f"S{n}"}
+            for n in range(64)
+        ]
+        self.send_ok("enrollments", *named)
+        sections = [{"externalId": f"SEC-{n}", "code": f"S{n}", "room": str(n)} for n in range(64)]
+        self.queries("sections", sections[:2])
+        few = self.queries("sections", sections[2:4])
+        # Each is written for itself, as any record that changes.
+        self.assertLessEqual(self.queries("sections", sections[4:]), few + 60)
+        self.assertEqual(self.env["school.section"].search_count([("code", "=like", "S%")]), 64)
