@@ -30,7 +30,7 @@ from . import res_partner
 from . import res_users
 from . import res_users_apikeys
 from . import account_move
-from . import account_move_line
+from . import invoice_accelerator
 from . import account_payment
 from . import product_product
 from . import res_currency

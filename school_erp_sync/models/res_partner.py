@@ -1,14 +1,9 @@
-from collections import Counter, defaultdict
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..sync.sql import query
-from .school_batch_mixin import BATCH
 from .school_contact_point import CONTACT_POINT_TYPES
-
-_RANKS = "school_waiting_ranks"
 
 
 class ResPartner(models.Model):
@@ -186,30 +181,6 @@ class ResPartner(models.Model):
         for contact in contacts.filtered("parent_id"):
             contact._fields_sync(self._add_missing_default_values({}))
         return contacts
-
-    def _increase_rank(self, field, n=1):
-        if not self.env.context.get(BATCH):
-            return super()._increase_rank(field, n)
-        # The first invoice of a customer writes on the contact; those of a batch are written together.
-        # sudo: as in Odoo, where whoever posts an invoice makes its customer one.
-        first = self.sudo().filtered(lambda partner: not partner[field])
-        super(ResPartner, self - first)._increase_rank(field, n)
-        waiting = self.env.cr.cache.setdefault(_RANKS, Counter())
-        waiting.update({(field, partner.id): n for partner in first})
-        return None
-
-    def _school_forget_ranks(self):
-        """Forget what a batch of invoices has gathered and not written."""
-        self.env.cr.cache.pop(_RANKS, None)
-
-    def _school_raise_ranks(self):
-        """Write the ranks of new customers that a batch of invoices has gathered."""
-        by_rank = defaultdict(list)
-        for (field, partner_id), rank in self.env.cr.cache.pop(_RANKS, {}).items():
-            by_rank[field, rank].append(partner_id)
-        for (field, rank), partner_ids in by_rank.items():
-            # sudo: as in Odoo, where whoever posts an invoice makes its customer one.
-            self.browse(partner_ids).sudo().write({field: rank})
 
     def _archive_idle_school_contacts(self):
         """Archive those of these contacts that no longer play a role: no user, no employee, no student, no parent."""

@@ -737,6 +737,8 @@ class SchoolBilling(models.Model):
             "currency_id": self.currency_id.id,
             "invoice_date": self.issue_date,
             "invoice_payment_term_id": False,
+            # The API user, who makes it, is nobody's salesperson.
+            "invoice_user_id": False,
             "invoice_line_ids": [Command.create(self._prepare_move_line(line, products, taxes)) for line in lines],
             "school_billing_id": self.id,
             **self._prepare_move_details(),

@@ -269,6 +269,22 @@ class TestAccountant(ConflictCase, AccountingCase):
         self.send_ok("billings", {**BILLING, "status": "partial", "payments": [payment]})
         self.assertEqual(self.billing().amount_due, 239.37)
 
+    def test_invoices_are_the_same_in_odoos_own_way(self):
+        def made(switch):
+            self.env["ir.config_parameter"].set_param("school_erp_sync.accelerate_invoices", switch)
+            names = [f"{switch}-{number}" for number in range(4)]
+            lines = [{"code": "TUITION", "unitPrice": "33.33", "discount": 10}, {"code": "BUS", "amount": 20}]
+            self.send_ok("billings", *(self.sent(externalId=name, lines=lines) for name in names))
+            return [
+                [
+                    (line.name or "", line.balance, line.account_id)
+                    for line in self._record("billings", name).move_id.line_ids
+                ]
+                for name in names
+            ]
+
+        self.assertEqual(made("0"), made("1"))
+
     def test_prices_with_taxes_included(self):
         self.policy("ask")
         self.tax.price_include_override = "tax_included"
