@@ -128,6 +128,7 @@ def test_students(fresh, tables, family):
         givenName="Ravi",
         familyName="Rao",
         studentNumber="4711",
+        programs=[{"type": "ell", "startDate": "2025-06-01"}, {"type": "meal", "status": "free"}],
         email="ravi@example.com",
         parents=[{"externalId": payer, "pickup": True, "relation": "Father"}, {"externalId": other}],
     )
@@ -145,6 +146,11 @@ def test_students(fresh, tables, family):
         "fullName": ["Ravi Rao", " Ravi Rao", ABSENT, ""],
         "middleName": [ABSENT, None, ""],
         "preferredName": [ABSENT, None, " "],
+        "programs": [
+            [{"type": "Lunch", "status": "F"}, {"type": "English learner", "startDate": "2025-06-01", "name": ""}],
+            [{"type": "language_learner", "startDate": "2025-06-01"}, {"type": "meal", "status": "Free", "code": None}],
+            ABSENT,
+        ],
         "studentNumber": ["4711", " 4711 ", ABSENT],
         "phone": [ABSENT, None, ""],
         "parents": [

@@ -338,3 +338,38 @@ def test_merged_contacts_have_each_phone_once(admin):
     assert sorted(values) == ["+91 6666666666", "+91 80 2222 3333", "+91 80 4444 5555"]
     for document in documents:
         assert ok(source.api.post("parents", document))["status"] == "unchanged"
+
+
+# Programs
+
+
+def test_programs_of_a_student(fresh, admin):
+    programs = [
+        {"type": "sped", "code": "SE-1", "name": "Speech", "status": "active", "startDate": "2025-06-01"},
+        {"type": "Lunch", "status": "R", "startDate": "2025-06-01", "endDate": "2026-03-31"},
+        {"name": "Chess"},
+    ]
+    document = student(programs=programs)
+    answer = ok(fresh.api.post("students", document), 201)
+
+    assert fresh.api.read("students", document["externalId"])["programs"] == programs
+    names = ["type", "code", "status", "date_end"]
+    held = admin.read("school.student.program", [("student_id", "=", answer["id"])], names)
+    assert {tuple(one[name] for name in names) for one in held} == {
+        ("special_education", "SE-1", "active", False),
+        ("meal", False, "R", "2026-03-31"),
+        ("other", False, False, False),
+    }
+    ok(fresh.api.post("students", {**document, "programs": programs[:1]}))
+    assert fresh.api.read("students", document["externalId"])["programs"] == programs[:1]
+    ok(fresh.api.post("students", {**document, "programs": None}))
+    assert not admin.read("school.student.program", [("student_id", "=", answer["id"])], ["id"])
+
+
+def test_program_that_is_none(fresh):
+    odd = [{"status": "active"}, {"type": "meal", "startDate": "2026-01-01", "endDate": "2025-01-01"}, "sped"]
+    assert pointers(problem(fresh.api.post("students", student(programs=odd)), 422)) == {
+        "/programs/0": "required",
+        "/programs/1": "end_before_start",
+        "/programs/2": "wrong_type",
+    }

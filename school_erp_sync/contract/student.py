@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from .base import NEWEST_YEAR, OLDEST_YEAR, BirthDate, Name, Payload, RequiredName, Text, Url, Whole, or_as_sent
 from .link import Links, check_named_once
 from .person import Person, WholeName
+from .program import Programs
 from .text import _lt, fault
 
 Year = Annotated[Whole, Field(ge=OLDEST_YEAR, le=NEWEST_YEAR)]
@@ -58,6 +59,7 @@ class StudentDocument(Person):
     emergency: Emergency | None = None
     previous_school: PreviousSchool | None = None
     transport: Transport | None = None
+    programs: Programs | None = None
     parents: Links | None = None
 
     @model_validator(mode="before")

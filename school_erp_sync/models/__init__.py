@@ -9,6 +9,7 @@ from . import school_sync_record_mixin
 from . import school_person_mixin
 from . import school_tag
 from . import school_contact_point
+from . import school_student_program
 from . import school_student
 from . import school_parent
 from . import school_parent_link

@@ -10,6 +10,7 @@ from ..sync.contacts import Phone, address_parts, name_parts
 from ..sync.merge import value_at
 from ..sync.parts import EnrichingValue, EnrichingWord, Part, Tags
 from .school_parent_link import Links
+from .school_student_program import Programs
 from .school_sync_mixin import SENSITIVE
 
 GENDERS = meanings(
@@ -62,6 +63,7 @@ class SchoolStudent(models.Model):
         "previousSchool.reasonForTransfer": Part("transfer_reason"),
         "transport.mode": Part("transport_mode"),
         "transport.route": Part("transport_route"),
+        "programs": Programs("program_ids"),
         _sync_link_path: Links(_sync_link_side),
     }
 
@@ -103,6 +105,7 @@ class SchoolStudent(models.Model):
     transfer_reason = fields.Char("Reason for Transfer")
     transport_mode = fields.Char()
     transport_route = fields.Char()
+    program_ids = fields.One2many("school.student.program", "student_id", string="Programs", groups=SENSITIVE)
     link_ids = fields.One2many("school.parent.link", "student_id", string="Guardians")
     fee_schedule_ids = fields.One2many("school.fee.schedule", "student_id", string="Fee Schedules")
     fee_schedule_count = fields.Integer(compute="_compute_fee_counts")
@@ -156,7 +159,9 @@ class SchoolStudent(models.Model):
                     days=", ".join(format_date(self.env, day) for day in days),
                 )
             )
-        return super()._merge_into(survivor)
+        result = super()._merge_into(survivor)
+        survivor.program_ids._unlink_repeated()
+        return result
 
     def _read_group_groupby(self, alias, groupby_spec, query):
         # Of a many2many field, Odoo does not look at the groups.

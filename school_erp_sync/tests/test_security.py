@@ -20,7 +20,7 @@ MANAGER = "school_erp_sync.group_sync_manager"
 SENSITIVE = "school_erp_sync.group_sync_sensitive"
 INVOICING = "account.group_account_invoice"
 HR = "hr.group_hr_user"
-SENSITIVE_FIELDS = ("religion", "caste_community", "blood_group", "allergy_ids", "condition_ids")
+SENSITIVE_FIELDS = ("religion", "caste_community", "blood_group", "allergy_ids", "condition_ids", "program_ids")
 STUDENT_ID = STUDENT["externalId"]
 # Neither a word of the contract nor of anybody's address.
 SECRETS = {
@@ -28,6 +28,7 @@ SECRETS = {
     "religion": "Zoroastrian-7",
     "casteCommunity": "Caste-7",
     "health": {"bloodGroup": "Rhnull-7", "allergies": ["Latex-7"], "medicalConditions": ["Asthma-7"]},
+    "programs": [{"type": "ell", "name": "Program-7"}],
 }
 
 
