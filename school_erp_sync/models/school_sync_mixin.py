@@ -199,15 +199,21 @@ class SchoolSyncMixin(models.AbstractModel):
         """Fill the ``remarks`` of ``items``: what Odoo does not understand of what only enriches."""
         known = {path: part for path, part in self._sync_get_parts().items() if type(part).remark is not Part.remark}
         for item in items:
-            told = []
+            remarks, told = {}, []
+            last = item.binding and item.binding.document or {}
             for path, part in known.items():
                 value = value_at(item.decision.document, path)
                 # Two paths may be two names of the same thing.
                 if is_empty(value) or (part.field, value) in told:
                     continue
+                if value == value_at(last, path) and not item.last_remark(path):
+                    # There was nothing to remark when the same was said last.
+                    continue
                 if remark := part.remark(source, item, value):
-                    item.remarks[path] = remark
+                    remarks[path] = remark
                     told.append((part.field, value))
+            # In the order of the document; what a part remarked before goes last.
+            item.remarks = remarks | item.remarks
             for remark in item.remarks.values():
                 item.warn(remark.text)
 

@@ -8,7 +8,7 @@ from odoo.fields import Command, Domain
 from odoo.tests.common import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from .common import FATHER
+from .common import FATHER, STUDENT
 from .test_employees import EmployeeCase
 
 
@@ -227,6 +227,21 @@ class TestIncidents(EmployeeCase):
         self.assertIn("2 open problem", mails[0].subject)
         for word in ("employees", "Refused", "parents", "Required"):
             self.assertIn(word, mails[0].body_html)
+
+    def test_daily_summary_says_what_was_refused_and_what_was_not_understood(self):
+        self.parents({**FATHER, "email": "nobody"})
+        self.daily()
+        self.assertFalse(self.mails(), "a value that is not understood is no problem")
+        self.exchange(self.send("students", {**STUDENT, "parents": ["P1"]}), entity="students")
+        self.parents(self.bad(1), status=422)
+        before = self.mails()
+        self.daily()
+        body = (self.mails() - before)[0].body_html
+        self.assertIn("parents/P1: It was refused on", body)
+        self.assertIn("name must not be empty.", body)
+        self.assertIn("1 record(s)", body)
+        self.parents({**self.bad(1), "name": "Asha"})
+        self.assertFalse(self.incidents())
 
     def test_daily_summary_is_sent_once_a_day(self):
         self.status(self.error())

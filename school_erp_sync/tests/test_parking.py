@@ -244,6 +244,20 @@ class TestParking(SyncCase):
         self.assertTrue(self._record("enrollments", "ENR-1"))
         self.assertEqual(incident.state, "resolved")
 
+    def test_what_expired_says_what_was_refused(self):
+        self.send("enrollments", ENROLLMENT)
+        self.source._log_internal("students", self.send("students", {**STUDENT, "fullName": 5}))
+        parked = self.parked()
+        self.assertIn("refused", parked.refusal)
+        parked.expires_at = fields.Datetime.now() - timedelta(days=1)
+        parked._expire()
+        self.assertIn(f"students/{STUDENT_ID}: It was refused on", parked.message)
+        self.assertIn("fullName must be a string", parked.message)
+        incident = self.env["school.sync.incident"].search(
+            [("source_id", "=", self.source.id), ("code", "=", "expired")]
+        )
+        self.assertIn("fullName must be a string", incident.message)
+
     def test_what_expired_long_ago_is_forgotten(self):
         self.send("enrollments", ENROLLMENT)
         parked = self.parked()
