@@ -214,7 +214,7 @@ def test_enrollment_comes_back_as_it_came_in(api, pupil, fields):
         ({"status": True}, {"/status": "wrong_type"}),
         ({"classId": "GRADE9"}, {"/classId": "two_grades"}),
         ({"gradeLevel": 8.5}, {"/gradeLevel": "wrong_type"}),
-        ({"gradeLevel": 1000}, {"/gradeLevel": "out_of_range"}),
+        ({"gradeLevel": 10**18}, {"/gradeLevel": "out_of_range"}),
         ({"sectionId": 8}, {"/sectionId": "wrong_type"}),
     ],
 )

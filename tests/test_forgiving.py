@@ -242,6 +242,22 @@ def test_first_of_several_emails_finds_the_contact(admin):
     assert admin.read_one("school.parent", body["id"], "partner_id")["partner_id"][0] == contact_id
 
 
+def test_what_one_source_mistyped_leaves_what_another_said(admin):
+    email = f"{unique('asha')}@example.com"
+    first, second = admin.new_source(), admin.new_source(match_rule="email")
+    known = parent(email=email, address={"country": "India"})
+    created = ok(first.api.post("parents", known), 201)
+    document = parent(email=email, address={"country": "Freedonia"})
+    body = ok(second.api.post("parents", document))
+
+    assert body["id"] == created["id"]
+    assert any("Freedonia" in warning for warning in body["warnings"])
+    assert country(admin, created["id"], "school.parent")[1] == "India"
+    assert ok(second.api.post("parents", document))["status"] == "unchanged"
+    assert ok(first.api.post("parents", known))["status"] == "unchanged"
+    assert first.api.read("parents", known["externalId"])["address"]["country"] == "India"
+
+
 def test_what_decides_is_refused(fresh):
     refused = {
         "/dob": student(dob="2010-02-30"),

@@ -219,8 +219,8 @@ class State(OfContact):
             if word and not state_id:
                 item.remarks[self.path] = Remark(
                     model.env._(
-                        "%(pointer)s %(word)s is not a state that Odoo knows in this country. It was kept as text. Send "
-                        "its name or its code, and the country.",
+                        "%(pointer)s %(word)s is not a state that Odoo knows in this country. It was kept as text. "
+                        "Send its name or its code, and the country.",
                         pointer=pointer(*self.path.split(".")),
                         word=quote(word),
                     ),
