@@ -17,6 +17,9 @@ THIS_YEAR, LAST_YEAR = "2025-2026", "2024-2025"
 TYPOS = (
     {"phone": "call the office"},
     {"phone": "98765"},
+    {"email": "mother at example"},
+    {"email": "a@example.org; b@example.org"},
+    {"address": {"permanent": "12 Main Street", "country": "Freedonia"}},
     {"occupation": "  "},
 )
 WORDS = {"gender": ("F", "girl", "female", "FEMALE"), "status": ("active", "Active", "ACTIVE")}
@@ -27,20 +30,25 @@ class District:
     """The documents of a district, in no order, and what is to be found of it in the end."""
 
     documents: list[tuple[str, dict]] = field(default_factory=list)
+    #: what the onboarding system, which calls people by ids of its own, knows of some guardians
+    onboarding: list[tuple[str, dict]] = field(default_factory=list)
     parents: set[str] = field(default_factory=set)
     students: set[str] = field(default_factory=set)
     #: e-mails of the guardians who are also employees
     staff: list[tuple[str, str]] = field(default_factory=list)
 
-    def shuffled(self, seed: int) -> list[tuple[str, dict]]:
-        documents = list(self.documents)
-        random.Random(seed).shuffle(documents)
-        return documents
+
+def shuffled(documents: list[tuple[str, dict]], seed: int) -> list[tuple[str, dict]]:
+    result = list(documents)
+    random.Random(seed).shuffle(result)
+    return result
 
 
 def make(families: int, seed: int = 1) -> District:
     """A district of about four people a family."""
     dice, district = random.Random(seed), District()
+    for number, campus in enumerate(CAMPUSES):
+        _add(district, "schools", {"externalId": campus, "name": f"{campus} Campus", "code": str(100 + number)})
     known = []
     for number in range(families):
         guardians = [_guardian(dice, district, number, place) for place in range(dice.choice((1, 2, 2, 2)))]
@@ -55,7 +63,7 @@ def make(families: int, seed: int = 1) -> District:
 
 def _guardian(dice, district: District, number: int, place: int) -> str:
     external_id = f"G-{number}-{place}"
-    name = f"{dice.choice(FIRST)} {dice.choice(LAST)} {number}"
+    name = f"{dice.choice(FIRST)} {dice.choice(LAST)} {number}-{place}"
     document = {
         "externalId": external_id,
         "name": name,
@@ -68,8 +76,12 @@ def _guardian(dice, district: District, number: int, place: int) -> str:
     if dice.random() < 0.1:
         # What was wrong at first, and put right since; and what is wrong still.
         _add(district, "parents", {**document, **dice.choice(TYPOS), "updatedAt": moment(2 * number)})
-    if dice.random() < 0.05:
+        document["address"] = {"permanent": "12 Main Street", "country": "US"}
+    elif dice.random() < 0.05:
         document |= dice.choice(TYPOS)
+    elif dice.random() < 0.3:
+        said = {key: document[key] for key in ("name", "phone", "email")}
+        district.onboarding.append(("parents", {"externalId": f"APP-{number}-{place}", **said}))
     if dice.random() < 0.05:
         district.staff.append((name, document["email"]))
     district.parents.add(external_id)
@@ -99,7 +111,8 @@ def _student(dice, district: District, name: str, guardians: list[str]) -> None:
     for year, in_grade, is_over in ((LAST_YEAR, grade - 1, True), (THIS_YEAR, grade, False)):
         if in_grade < 0:
             continue
-        _year(dice, district, external_id, year, in_grade, "graduated" if is_over else "withdrawn" if leaves else "")
+        ended = "graduated" if is_over else "withdrawn" if leaves else ""
+        _year(dice, district, external_id, campus, year, in_grade, ended)
     if dice.random() < 0.3:
         _add(
             district,
@@ -116,7 +129,7 @@ def _student(dice, district: District, name: str, guardians: list[str]) -> None:
         _fees(dice, district, external_id, paid=leaves or dice.random() < 0.5)
 
 
-def _year(dice, district: District, student: str, year: str, grade: int, ended: str) -> None:
+def _year(dice, district: District, student: str, campus: str, year: str, grade: int, ended: str) -> None:
     start = int(year[:4])
     _add(
         district,
@@ -124,6 +137,7 @@ def _year(dice, district: District, student: str, year: str, grade: int, ended: 
         {
             "externalId": f"E-{student}-{year}",
             "studentExternalId": student,
+            "schoolExternalId": campus,
             "academicYear": year,
             "gradeLevel": grade,
             "startDate": f"{start}-08-15",
@@ -138,6 +152,7 @@ def _year(dice, district: District, student: str, year: str, grade: int, ended: 
             "externalId": f"R-{student}-{year}",
             "event": "roster.assignment.completed",
             "studentExternalId": student,
+            "schoolExternalId": campus,
             "classId": f"GRADE{grade}",
             "sectionId": dice.choice("AB"),
             "rollNo": f"{dice.randrange(1, 40):03}",
