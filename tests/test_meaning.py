@@ -224,7 +224,10 @@ def test_parents(fresh, tables, family):
         students=[{"externalId": child, "emergency": True}],
     )
     ok(fresh.api.post("parents", document), 201)
+    old, older = document["previousExternalIds"] = [unique("OLD"), unique("OLDER")]
+    ok(fresh.api.post("parents", document))
     spellings = {
+        "previousExternalIds": [[older, old], [old], [], None, ABSENT],
         "name": [document["name"], f"  {document['name']} "],
         "occupation": [ABSENT, None, ""],
         "address.country": ["IN", "india", "India", ABSENT],

@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     TypeAdapter,
     WrapValidator,
@@ -252,6 +253,7 @@ class Document(Payload):
     """A payload with an identity of its own: what is posted, stored and answered."""
 
     external_id: ExternalId
+    previous_external_ids: Annotated[list[ExternalId], Field(max_length=50)] | None = None
     updated_at: DateTime | None = None
 
 

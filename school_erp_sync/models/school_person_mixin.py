@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command, Domain
 from odoo.models import MAGIC_COLUMNS
 from odoo.tools import SQL, email_normalize
@@ -194,6 +194,41 @@ class SchoolPersonMixin(models.AbstractModel):
         # Both ends of a link call the other end as its entity is called.
         for index, link in enumerate(document.get(self._sync_link_path) or ()):
             yield Reference(self._sync_link_path, link["externalId"], f"/{self._sync_link_path}/{index}")
+
+    @api.model
+    def _sync_rename(self, document, names):
+        renamed = super()._sync_rename(document, names)
+        entity, links = self._sync_link_path, renamed.get(self._sync_link_path)
+        if links and any((entity, link["externalId"]) in names for link in links):
+            by_name = {}
+            # Of a person who is named twice then, what is said under the new name counts.
+            for link in sorted(links, key=lambda link: (entity, link["externalId"]) not in names):
+                name = names.get((entity, link["externalId"]), link["externalId"])
+                by_name[name] = {**by_name.get(name, {}), **link, "externalId": name}
+            renamed[entity] = list(by_name.values())
+        return renamed
+
+    @api.model
+    def _sync_find_referring(self, entity, res_ids):
+        found = super()._sync_find_referring(entity, res_ids)
+        if entity == self._sync_link_path:
+            other_side = {"student_id": "parent_id", "parent_id": "student_id"}[self._sync_link_side]
+            links = self.env["school.parent.link"].search([(other_side, "in", res_ids)])
+            found |= links[self._sync_link_side]
+        return found
+
+    @api.model
+    def _sync_merge(self, loser_id, survivor_id):
+        loser, survivor = self.browse(loser_id), self.browse(survivor_id)
+        contacts = loser.partner_id | survivor.partner_id
+        # The contact of a colleague is not to be merged into that of a parent.
+        staff = self._get_staff(contacts)
+        if len(staff) > 1:
+            raise UserError(self.env._("Both belong to members of staff."))
+        # sudo: the source says that they are one, and Odoo's own merge asks nobody else; roles are merged with them.
+        wizard = self.env["base.partner.merge.automatic.wizard"].sudo()
+        wizard._merge(contacts.ids, (staff or survivor.partner_id).sudo(), extra_checks=False)
+        return (survivor.exists() or loser).id
 
     @api.model
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:

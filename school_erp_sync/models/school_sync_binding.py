@@ -40,6 +40,14 @@ class SchoolSyncBinding(models.Model):
     restated = fields.Boolean(
         readonly=True, help="Since this version, the source has said anew what Odoo held already."
     )
+    successor_id = fields.Many2one(
+        "school.sync.binding",
+        "Replaced by",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="cascade",
+        help="The external ID that the source uses now. Documents that use this one still find the record.",
+    )
     deleted_at = fields.Datetime("Deleted by Source", readonly=True)
 
     _identity = models.UniqueIndex("(source_id, entity, external_id)", "This external ID is bound already.")

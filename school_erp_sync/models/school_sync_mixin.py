@@ -1,3 +1,4 @@
+import copy
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -5,11 +6,12 @@ from types import MappingProxyType
 from typing import Any
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import ormcache
 
 from ..contract.text import quote
-from ..sync import parts
+from ..sync import parts, renaming
 from ..sync.item import Item, Reference
 from ..sync.merge import is_empty, put, said_paths, value_at
 from ..sync.parts import Part, collect, make_named
@@ -35,7 +37,7 @@ class SchoolSyncMixin(models.AbstractModel):
     #: the class of the contract that reads a document of the entity
     _sync_document: type
     #: what each part of a document means, by its path; addons that extend the model add to it
-    _sync_parts: dict[str, Part] = {}
+    _sync_parts: dict[str, Part] = {renaming.PATH: parts.FormerNames()}
 
     #: where a document names records without which this one can be made; that breaks circles of such names
     _sync_loose_paths: tuple[str, ...] = ()
@@ -154,6 +156,33 @@ class SchoolSyncMixin(models.AbstractModel):
         for path, part in self._sync_get_parts().items():
             if isinstance(part, parts.Reference) and (external_id := value_at(document, path)):
                 yield Reference(part.entity, external_id, "/" + path.replace(".", "/"))
+
+    @api.model
+    def _sync_rename(self, document: dict[str, Any], names: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+        """``document`` with other names for the records that it refers to.
+
+        :param names: the new externalId, by entity and old one
+        """
+        renamed = copy.deepcopy(document)
+        for path, part in self._sync_get_parts().items():
+            if isinstance(part, parts.Reference) and (new := names.get((part.entity, value_at(document, path)))):
+                put(renamed, path, new)
+        return renamed
+
+    @api.model
+    def _sync_find_referring(self, entity: str, res_ids: list[int]):
+        """:return: the records of this model that refer to the records ``res_ids`` of ``entity``"""
+        known = self._sync_get_parts().values()
+        names = [part.field for part in known if isinstance(part, parts.Reference) and part.entity == entity]
+        return self.search(Domain.OR([(name, "in", res_ids)] for name in names)) if names else self.browse()
+
+    @api.model
+    def _sync_merge(self, loser_id: int, survivor_id: int) -> int:
+        """Merge two records that are one at the source; :return: the id of the one that is left
+
+        :raises odoo.exceptions.UserError: where they cannot be merged
+        """
+        raise UserError(self.env._("Odoo merges only parents and students."))
 
     @api.model
     def _sync_claims(self, item: Item) -> Iterable[tuple[str, str]]:

@@ -463,6 +463,14 @@ class SchoolSyncSource(models.Model):
 
         return names_in
 
+    def _former_names(self, records) -> dict[int, list[str]]:
+        """What this source called ``records`` before, by record id."""
+        result = defaultdict(list)
+        bindings = self._bindings_of(records._sync_entity, records.ids, ["res_id", "external_id"], replaced=True)
+        for binding in bindings:
+            result[binding.res_id].append(binding.external_id)
+        return result
+
     def _last_documents(self, records, but: Collection[int] = ()) -> dict[int, list[dict]]:
         """The last documents that this source sent of ``records``, by record id; not of the bindings ``but``."""
         result = defaultdict(list)
@@ -490,9 +498,17 @@ class SchoolSyncSource(models.Model):
         identity = [("source_id", "=", self.id), ("entity", "=", entity), ("external_id", "=", external_id)]
         return bindings.search([*identity, ("res_id", "!=", False)]).mapped("res_id")
 
-    def _bindings_of(self, entity: str, res_ids: Collection[int], fnames: list[str]):
+    def _bindings_of(self, entity: str, res_ids: Collection[int], fnames: list[str], *, replaced: bool = False):
+        """The names that this source uses for the records ``res_ids``; with ``replaced``, those that it used before."""
         # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.
         bindings = self.env["school.sync.binding"].sudo()
         return bindings.search_fetch(
-            [("source_id", "=", self.id), ("entity", "=", entity), ("res_id", "in", list(res_ids))], fnames, order="id"
+            [
+                ("source_id", "=", self.id),
+                ("entity", "=", entity),
+                ("res_id", "in", list(res_ids)),
+                ("successor_id", "!=" if replaced else "=", False),
+            ],
+            fnames,
+            order="id",
         )

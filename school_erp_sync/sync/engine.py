@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -15,7 +15,7 @@ from odoo.tools import SQL
 
 from ..contract.base import FieldError, Reading, read_all
 from ..contract.text import quote
-from . import conflicts, parking
+from . import conflicts, parking, renaming
 from .budget import Budget
 from .isolation import (
     INTERNAL_ERROR,
@@ -79,21 +79,27 @@ def run(
 def _run(source, entity: str, raws, validated: list[list[Item]], *, atomic=False, parking_allowed, budget) -> Report:
     """As :func:`run`; ``validated`` holds the items of ``raws``, if these have been validated."""
     model = _model(source, entity)
-    items = _decide_isolating(
-        source,
-        model,
-        lambda: validated.pop() if validated else _validate(model, raws),
-        parking_allowed=parking_allowed,
-    )
-    report = Report(model._name, items)
-    if not atomic:
-        report.healed = _carry_out(source, model, items, budget)
-    elif all(item.status is None or item.went_through for item in items):
-        with model.env.cr.savepoint() as savepoint:
-            report.healed = _carry_out(source, model, items, budget)
-            if not all(item.went_through for item in items):
-                savepoint.rollback()
-    if atomic and not all(item.went_through for item in items):
+    if not validated:
+        validated.append(_validate(model, raws))
+    report = Report(model._name, validated[0])
+    with model.env.cr.savepoint() if atomic else nullcontext() as savepoint:
+        for wave in renaming.waves(report.items):
+            places = {item.index for item in wave}
+
+            def make(places=places) -> list[Item]:
+                items = validated.pop() if validated else _validate(model, raws)
+                return [item for item in items if item.index in places]
+
+            decided = {
+                item.index: item for item in _decide_isolating(source, model, make, parking_allowed=parking_allowed)
+            }
+            report.items = [decided.get(item.index, item) for item in report.items]
+            if atomic and not all(item.status is None or item.went_through for item in decided.values()):
+                break
+            report.healed += _carry_out(source, model, list(decided.values()), budget)
+        if atomic and not all(item.went_through for item in report.items):
+            savepoint.rollback()
+    if atomic and not all(item.went_through for item in report.items):
         _roll_back(source, {model: report})
     return report
 
@@ -207,7 +213,7 @@ def archive(source, entity: str, external_id: str) -> Item | None:
     _claim(source, model, [item])
     # What is still known by another name, as after a merge, or to another source, is not gone with this one.
     names = record._find_bindings().filtered(lambda one: one.source_id.active and one.id != binding.id)
-    living = names.filtered(lambda one: not one.deleted_at)
+    living = names.filtered(lambda one: not one.deleted_at and not one.successor_id)
     others = living.source_id.filtered(lambda one: one != source)
     if others:
         item.warn(
@@ -330,7 +336,7 @@ def _heal(source, budget: Budget, *, arrived=(), parked=(), due=None) -> list[Re
             return reports
         arrived = []
         for entity in source._sync_order():
-            if waiting := due.get(entity):
+            for waiting in renaming.waves(due.get(entity, ())):
                 model = _model(source, entity)
                 items = _decide_isolating(source, model, partial(parking.again, waiting))
                 _carry_out(source, model, items, budget, heal=False)
@@ -348,10 +354,11 @@ def _awaited(model, items: list[Item]) -> list[tuple[str, str]]:
     # What was parked together with it may wait for it as well.
     parked_too = any(item.status is Status.PARKED for item in items)
     return [
-        (model._sync_entity, item.external_id)
+        (model._sync_entity, name)
         for item in items
-        if (item.status is Status.CREATED or (item.matched and item.status is Status.UPDATED))
-        and (item.awaited or parked_too)
+        if item.status is Status.CREATED or (item.status is Status.UPDATED and (item.matched or item.former))
+        if item.awaited or item.former or parked_too
+        for name in (item.external_id, *item.former)
     ]
 
 
@@ -433,6 +440,7 @@ def _validate(model, raws: Sequence[Any]) -> list[Item]:
             item.decision = Decision(Action.REJECT, item.document, "", None)
             item.paths = said_paths(item.document, model._sync_get_parts())
         items.append(item)
+    renaming.refuse_circles(model, items)
     return items
 
 
@@ -468,8 +476,10 @@ def _look_up(source, model, items: list[Item]) -> None:
     held = _find_held(source, model, [(item.external_id, item.digest) for item in asking])
     parts = model._sync_get_parts()
     for item in asking:
-        item.binding, waiting, item.pending = held[item.external_id]
-        sent = item.document
+        item.binding, _waiting, item.pending = held[item.external_id]
+    _look_up_former(source, model, asking)
+    for item in open_items(asking):
+        waiting, sent = item.waiting or held[item.external_id].waiting, item.document
         if waiting and not item.healing:
             # What was accepted and not applied yet is part of what the source has said.
             item.waiting = waiting
@@ -479,6 +489,19 @@ def _look_up(source, model, items: list[Item]) -> None:
             item.document = lay_over(parts, item.pending.document, item.document)
         if item.document is not sent:
             item.digest = digest(item.document)
+
+
+def _look_up_former(source, model, items: list[Item]) -> None:
+    """Find out what the old ids are that ``items`` say for the first time, if they say any."""
+    for item in items:
+        item.former = renaming.former_names(item)
+    asking = [item for item in items if item.former]
+    if asking:
+        held = _find_held(source, model, [(name, None) for name in sorted({n for item in asking for n in item.former})])
+        roots = {one.binding.successor for one in held.values() if one.binding and one.binding.successor}
+        if roots := sorted(roots - held.keys()):
+            held.update(_find_held(source, model, [(name, None) for name in roots]))
+        renaming.look_up(model, asking, held)
 
 
 def _find_held(source, model, identities: Sequence[tuple[str, str | None]]) -> dict[str, Held]:
@@ -502,6 +525,8 @@ def _find_held(source, model, identities: Sequence[tuple[str, str | None]]) -> d
                              AND b.remarks IS NULL
                         THEN NULL ELSE b.document END,
                    b.write_date, b.changed_in_odoo_at, b.remarks,
+                   CASE WHEN b.successor_id IS NOT NULL
+                        THEN (SELECT s.external_id FROM school_sync_binding s WHERE s.id = b.successor_id) END,
                    p.id, p.document, p.source_updated_at AT TIME ZONE 'UTC', p.create_date AT TIME ZONE 'UTC',
                    c.id, c.document, ARRAY(SELECT path FROM school_sync_conflict_line WHERE conflict_id = c.id)
               FROM unnest(%(external_ids)s::varchar[], %(digests)s::varchar[]) AS asked(external_id, digest)
@@ -522,9 +547,9 @@ def _find_held(source, model, identities: Sequence[tuple[str, str | None]]) -> d
     )
     return {
         row[0]: Held(
-            Binding(*row[1:11]) if row[1] else None,
-            Waiting(*row[11:15]) if row[11] else None,
-            Pending(*row[15:17], frozenset(row[17])) if row[15] else None,
+            Binding(*row[1:12]) if row[1] else None,
+            Waiting(*row[12:16]) if row[12] else None,
+            Pending(*row[16:18], frozenset(row[18])) if row[16] else None,
         )
         for row in rows
     }
@@ -565,6 +590,11 @@ def _plan(model, items: list[Item]) -> None:
     for item in open_items(items):
         binding = item.binding
         known = None
+        if binding and binding.successor:
+            item.res_id = binding.res_id
+            item.decision = Decision(Action.STALE, item.document, item.digest, None)
+            renaming.tell_replaced(model, item)
+            continue
         if binding and binding.res_id:
             document = item.document if binding.document is None else binding.document
             known = Known(document, binding.digest, binding.updated_at, binding.deleted)
@@ -612,7 +642,9 @@ def _resolve_references(source, model, items: list[Item], *, parking_allowed: bo
         source.env,
         SQL(
             """
-            SELECT b.entity, b.external_id, b.res_id
+            SELECT b.entity, b.external_id, b.res_id,
+                   CASE WHEN b.successor_id IS NOT NULL
+                        THEN (SELECT s.external_id FROM school_sync_binding s WHERE s.id = b.successor_id) END
               FROM unnest(%(entities)s::varchar[], %(external_ids)s::varchar[]) AS asked(entity, external_id)
               JOIN school_sync_binding b
                 ON b.source_id = %(source_id)s AND b.entity = asked.entity AND b.external_id = asked.external_id
@@ -623,8 +655,13 @@ def _resolve_references(source, model, items: list[Item], *, parking_allowed: bo
             source_id=source.id,
         ),
     )
-    known = {(entity, external_id): res_id for entity, external_id, res_id in rows}
+    known = {(entity, external_id): res_id for entity, external_id, res_id, _new in rows}
+    if renames := {(entity, external_id): new for entity, external_id, _id, new in rows if new}:
+        known.update(((entity, new), known[entity, old]) for (entity, old), new in renames.items())
+        _use_new_names(model, [item for item in planned if item.status is None], renames)
     for item in planned:
+        if item.status is Status.UNCHANGED:
+            continue
         for reference in item.references:
             res_id = known.get((reference.entity, reference.external_id))
             if res_id:
@@ -644,6 +681,16 @@ def _resolve_references(source, model, items: list[Item], *, parking_allowed: bo
                         entity=reference.entity,
                     ),
                 )
+
+
+def _use_new_names(model, items: list[Item], renames: Mapping[tuple[str, str], str]) -> None:
+    """Have ``items`` call records by the ids that have replaced those that they use, and plan them anew."""
+    for item in items:
+        if any((reference.entity, reference.external_id) in renames for reference in item.references):
+            item.document = model._sync_rename(item.document, renames)
+            item.digest, item.paths = digest(item.document), set()
+            item.references = list(model._sync_references(item.document))
+            _plan(model, [item])
 
 
 def _prepare(source, model, items: list[Item]) -> None:
@@ -717,6 +764,7 @@ def _claim(source, model, items: list[Item], postponed: Sequence[Item] = ()) -> 
     """
     claims = {(model._sync_entity, item.external_id): model._name for item in (*items, *postponed)}
     further = [claim for item in items for claim in model._sync_claims(item)]
+    further += [(model._sync_entity, name) for item in items for name in item.former]
     for item in postponed:
         further += [(reference.entity, reference.external_id) for reference in item.missing]
     if not claims:
@@ -731,9 +779,10 @@ def _claim(source, model, items: list[Item], postponed: Sequence[Item] = ()) -> 
             _touch(source, known)
         model._sync_claim_keys(source, items)
     for item in items:
-        if binding_id := inserted.get((model._sync_entity, item.external_id)):
-            item.binding = Binding(binding_id)
-            item.claimed = True
+        names = [(model._sync_entity, name) for name in (item.external_id, *item.former)]
+        item.claims += [inserted[name] for name in names if name in inserted]
+        if names[0] in inserted and not item.renamed:
+            item.binding = Binding(inserted[names[0]])
 
 
 def _claim_bundle(source, items: Mapping[str, list[Item]]) -> list[int]:
@@ -848,6 +897,8 @@ def _find_suspects(source, model, items: Sequence[Item]) -> set[str]:
 
 
 def _apply_together(source, model, items: Sequence[Item]) -> None:
+    renaming.take_names(source, model, items)
+    check_refused(items)
     model._sync_make_related(source, items)
     new = [item for item in items if not item.res_id]
     known = [item for item in items if item.res_id]
@@ -864,12 +915,13 @@ def _apply_together(source, model, items: Sequence[Item]) -> None:
     model._sync_applied(source, items)
     check_refused(items)
     _store_bindings(source, items)
+    renaming.bind_former(source, model, items)
     model._sync_bound(source, items)
 
 
 def _release(source, items: list[Item]) -> None:
     """Give back the claims of what was not made."""
-    claims = [item.binding.id for item in items if item.claimed and not item.went_through]
+    claims = [binding_id for item in items if not item.went_through for binding_id in item.claims]
     if claims:
         query(source.env, SQL("DELETE FROM school_sync_binding WHERE id = ANY(%s) RETURNING id", claims))
 

@@ -104,6 +104,7 @@ class Binding:
     written_at: Any = None
     changed_at: Any = None
     remarks: dict[str, Any] | None = None
+    successor: str | None = None
 
     @property
     def unread(self) -> set[str]:
@@ -149,6 +150,8 @@ class Item:
     has decided; ``said`` is the document to remember where Odoo won, or where something is ``restored`` in Odoo.
     ``agreed`` are the parts that say something new which Odoo holds already. ``awaited`` is what others wait for.
     ``matched`` is the first document of a record that was there: nothing was said of it before.
+    ``former`` are old ids that the document says for the first time. The binding of one of them is ``renamed``, and the
+    records of the ``losers`` are merged into that of the item. ``claims`` are bindings that were made to claim names.
     ``tellers`` are the other sources that have sent what Odoo holds, by the part that clashes.
     ``alike`` are contacts, and items that make one, that may be the same person and are left for people to decide.
     ``reread`` are the parts that Odoo did not understand when the same was said last, and may understand now;
@@ -184,7 +187,10 @@ class Item:
     alike: list[Any] = field(default_factory=list)
     tellers: dict[str, Any] = field(default_factory=dict)
     changed_at: Any = None
-    claimed: bool = False
+    claims: list[int] = field(default_factory=list)
+    former: list[str] = field(default_factory=list)
+    renamed: bool = False
+    losers: list[Binding] = field(default_factory=list)
     awaited: bool = False
     paths: set[str] = field(default_factory=set)
     values: dict[str, Any] = field(default_factory=dict)

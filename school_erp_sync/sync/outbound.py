@@ -35,6 +35,8 @@ def read_tagged(source, entity: str, external_id: str) -> tuple[dict[str, Any], 
     binding = _bindings(source, entity, Domain("external_id", "=", external_id), Domain.TRUE, limit=1)
     if not binding:
         return None
+    # Under an old id, the record is given as it is called now.
+    binding = binding.successor_id or binding
     (document,) = _documents(source, entity, binding)
     told = {name: value for name, value in document.items() if name not in ("id", "model", "version", "active")}
     said = {**(binding.document or {}), "externalId": binding.external_id}
@@ -82,6 +84,7 @@ def read_page(
     if said:
         of_record &= model._sync_saying(source, said)
     after = Domain("id", ">", read_cursor(cursor, entity)) if cursor is not None else Domain.TRUE
+    after &= Domain("successor_id", "=", False)
     found = _bindings(source, entity, after, of_record, limit=limit + 1)
     page = found[:limit]
     return _documents(source, entity, page), make_cursor(entity, page[-1].id) if len(found) > limit else None

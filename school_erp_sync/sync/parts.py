@@ -271,6 +271,25 @@ class EnrichingWord(Enriching, Word):
         return labels.get(record[self.field] or None)
 
 
+class FormerNames(Part):
+    """The part that says how else the source called the record. What it has said once stays true."""
+
+    merged = True
+
+    def meaning(self, model, value):
+        return frozenset(value) if value else None
+
+    def combine(self, last, new):
+        return list(dict.fromkeys([*(last or ()), *(new or ())]))
+
+    def read_from(self, records, source):
+        names = source._former_names(records)
+        return [names[record.id] for record in records]
+
+    def holds(self, record, value, now):
+        return set(value or ()) <= set(now or ())
+
+
 class Reference(Part):
     """A part that names a record of another entity."""
 

@@ -193,6 +193,27 @@ class TestMergedGuardians(MergeCase):
         again = self.send_ok("parents", {**FATHER, "externalId": "ONB-1", "portalUserId": "portal"}, source=other)
         self.assertEqual(self.statuses(again), ["unchanged"])
 
+    def test_two_guardians_whom_two_sources_know(self):
+        """Each source knows both contacts; every name goes on to work, and one that is deleted takes nobody along."""
+        other = self.as_api_user(self.env["school.sync.source"].create({"name": "Onboarding", "match_rule": "email"}))
+        self.duplicate.email = "dup@example.com"
+        documents = [{**FATHER, "externalId": "ONB-1"}, {**FATHER, "externalId": "ONB-2", "email": "dup@example.com"}]
+        documents[1]["name"] = DUPLICATE["name"]
+        report = self.send_ok("parents", *documents, source=other)
+        self.assertEqual([item.res_id for item in report.items], [self.father.id, self.duplicate.id])
+        self.duplicate.email = self.father.email
+        self.merge_both()
+        for source, names in ((self.source, (FATHER_ID, DUPLICATE_ID)), (other, ("ONB-1", "ONB-2"))):
+            found = [outbound.read_one(source, "parents", name)["id"] for name in names]
+            self.assertEqual(found, [self.father.id] * 2)
+        for source, *sent in ((self.source, FATHER, DUPLICATE), (other, *documents)):
+            self.assertEqual(self.statuses(self.send_ok("parents", *sent, source=source)), ["unchanged"] * 2)
+        for source, name in ((other, "ONB-1"), (other, "ONB-2"), (self.source, FATHER_ID)):
+            engine.archive(source, "parents", name)
+            self.assertTrue(self.father.active)
+        engine.archive(self.source, "parents", DUPLICATE_ID)
+        self.assertFalse(self.father.active)
+
     def test_guardians_of_two_schools_stay_apart(self):
         company = self.env["res.company"].create({"name": "Other School"})
         other = self.as_api_user(self.env["school.sync.source"].create({"name": "Other", "company_id": company.id}))
