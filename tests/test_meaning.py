@@ -175,6 +175,7 @@ def test_students_whom_people_have_edited(fresh, tables, family, admin):
 
 def test_people_whose_name_is_in_parts(fresh, tables):
     document = {"externalId": unique("PAR"), "givenName": "Asha", "familyName": "Rao", "title": "Dr."}
+    document["language"] = "eng"
     ok(fresh.api.post("parents", document), 201)
     spellings = {
         "name": [ABSENT, "Asha Rao", "", None],
@@ -182,6 +183,7 @@ def test_people_whose_name_is_in_parts(fresh, tables):
         "middleName": [ABSENT, None, ""],
         "suffix": [ABSENT, None],
         "title": ["Dr.", ABSENT],
+        "language": ["eng", "en-US", "en", "English", ABSENT],
     }
     check(tables, fresh, "parents", document, spellings)
 

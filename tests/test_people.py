@@ -373,3 +373,47 @@ def test_program_that_is_none(fresh):
         "/programs/1": "end_before_start",
         "/programs/2": "wrong_type",
     }
+
+
+# Languages
+
+
+@pytest.fixture
+def spanish(admin):
+    """Spanish of Mexico is active in Odoo, and no other Spanish."""
+    (found,) = admin.read("res.lang", [("code", "=", "es_MX"), ("active", "in", [True, False])], ["id"])
+    admin.write("res.lang", found["id"], active=True)
+    yield "es_MX"
+    for one in admin.read("res.partner", [("lang", "=", "es_MX"), ("active", "in", [True, False])], ["id"]):
+        admin.write("res.partner", one["id"], lang=False)
+    admin.write("res.lang", found["id"], active=False)
+
+
+@pytest.mark.parametrize("entity", ["parents", "students"])
+@pytest.mark.parametrize("word", ["es", "es-MX", "es_MX", "spa", "ES", "Spanish", "es-ES"])
+def test_language_of_a_person(fresh, admin, spanish, entity, word):
+    document = {"externalId": unique(), "givenName": "Asha", "language": word}
+    answer = ok(fresh.api.post(entity, document), 201)
+
+    assert "warnings" not in answer
+    assert contact_of(admin, answer, "lang")["lang"] == spanish
+    assert fresh.api.read(entity, document["externalId"])["language"] == word
+    assert ok(fresh.api.post(entity, {**document, "language": "spa"}))["status"] == "unchanged"
+    ok(fresh.api.post(entity, {**document, "language": None}))
+    assert contact_of(admin, answer, "lang")["lang"] is False
+
+
+def test_language_that_is_not_active_is_kept_as_text(fresh, admin):
+    for word in ("eu", "Klingon"):
+        document = parent(language=word)
+        answer = ok(fresh.api.post("parents", document), 201)
+        assert any(warning.startswith(f'/language "{word}"') for warning in answer["warnings"])
+        assert contact_of(admin, answer, "lang")["lang"] in (False, "en_US")
+        assert fresh.api.read("parents", document["externalId"])["language"] == word
+        assert ok(fresh.api.post("parents", document))["status"] == "unchanged"
+
+
+def test_language_that_nobody_said_is_not_told(fresh):
+    document = parent()
+    ok(fresh.api.post("parents", document), 201)
+    assert "language" not in fresh.api.read("parents", document["externalId"])

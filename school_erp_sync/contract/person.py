@@ -31,6 +31,7 @@ class Person(Document):
     email: Email | None = None
     emails: Emails | None = None
     address: Address | None = None
+    language: Name | None = None
 
     @model_validator(mode="before")
     @classmethod

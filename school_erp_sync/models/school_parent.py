@@ -3,6 +3,7 @@ from odoo import api, fields, models
 from ..contract.parent import ParentDocument
 from ..sync.contact_points import reach_parts
 from ..sync.contacts import OfContact, address_parts, name_parts
+from ..sync.languages import Language
 from ..sync.parts import Part
 from .school_parent_link import Links
 
@@ -27,6 +28,7 @@ class SchoolParent(models.Model):
         "relation": Part("relation"),
         "occupation": OfContact("function"),
         **reach_parts(),
+        "language": Language("lang"),
         **address_parts(),
         "portalUserId": Part("portal_user_id"),
         _sync_link_path: Links(_sync_link_side),

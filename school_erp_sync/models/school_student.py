@@ -7,6 +7,7 @@ from ..contract.student import StudentDocument, Year
 from ..contract.words import meanings
 from ..sync.contact_points import reach_parts
 from ..sync.contacts import Phone, address_parts, name_parts
+from ..sync.languages import Language
 from ..sync.merge import value_at
 from ..sync.parts import EnrichingValue, EnrichingWord, Part, Tags
 from .school_parent_link import Links
@@ -42,6 +43,7 @@ class SchoolStudent(models.Model):
         **name_parts(_sync_name_path),
         "studentNumber": Part("student_number"),
         **reach_parts(),
+        "language": Language("lang"),
         "dob": Part("birth_date"),
         "gender": EnrichingWord("gender", GENDERS),
         "nationality": Part("nationality"),
