@@ -274,9 +274,15 @@ class SchoolPersonMixin(models.AbstractModel):
         records = self.browse([item.res_id for item in items])
         self.browse([item.res_id for item in items if item.matched]).partner_id._school_claim()
         self._sync_write_contacts([(record.partner_id.id, item) for record, item in zip(records, items, strict=True)])
+        lists = defaultdict(dict)
         for record, item in zip(records, items, strict=True):
-            if own := self._split_values(item.values)[0]:
+            own = self._split_values(item.values)[0]
+            self._sync_take_lists(record, own, lists)
+            if own:
                 record.write(own)
+        self._sync_write_lists(lists)
+        # Of the record itself nothing else may have changed.
+        self.browse(record.id for of_records in lists.values() for record in of_records)._touch()
         return items
 
     @api.model
@@ -284,6 +290,7 @@ class SchoolPersonMixin(models.AbstractModel):
         """:param items: each with the id of its contact; several may be about the same"""
         contacts = self.env["res.partner"].browse(contact_id for contact_id, _item in items)
         staff = self._get_staff(contacts)
+        lists = defaultdict(dict)
         for contact, (_contact_id, item) in zip(contacts, items, strict=True):
             values = self._split_values(item.values)[1]
             if contact in staff and values:
@@ -295,7 +302,34 @@ class SchoolPersonMixin(models.AbstractModel):
                     )
                 )
             elif values:
+                self._sync_take_lists(contact, values, lists)
                 contact.write(values)
+        self._sync_write_lists(lists)
+
+    @api.model
+    def _sync_take_lists(self, record, values: dict, lists: dict) -> None:
+        """Move those of ``values`` that are lists of other records into ``lists``, by field and record.
+
+        Written with the rest, each of them would cost queries of its own.
+        """
+        for name in [name for name in values if record._fields[name].type == "one2many"]:
+            lists[record._fields[name]][record] = values.pop(name)
+
+    @api.model
+    def _sync_write_lists(self, lists: dict) -> None:
+        """Replace the ``lists`` of records, as :meth:`_sync_take_lists` gathers them."""
+        for field, of_records in lists.items():
+            records = self.env[field.model_name].browse(record.id for record in of_records)
+            lines = self.env[field.comodel_name]
+            lines.search(field.get_comodel_domain(records) & Domain(field.inverse_name, "in", records.ids)).unlink()
+            lines.create(
+                [
+                    {**values, field.inverse_name: record.id}
+                    for record, commands in of_records.items()
+                    for command, _id, values in commands
+                    if command == Command.CREATE
+                ]
+            )
 
     @api.model
     def _get_staff(self, contacts):
