@@ -82,7 +82,8 @@ def _guardian(dice, district: District, number: int, place: int) -> str:
     elif dice.random() < 0.3:
         said = {key: document[key] for key in ("name", "phone", "email")}
         district.onboarding.append(("parents", {"externalId": f"APP-{number}-{place}", **said}))
-    if dice.random() < 0.05:
+    elif dice.random() < 0.1:
+        # Whether a contact is taken over is decided by the first document: it has the right e-mail here.
         district.staff.append((name, document["email"]))
     district.parents.add(external_id)
     _add(district, "parents", document)

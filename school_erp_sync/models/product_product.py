@@ -45,7 +45,9 @@ class ProductProduct(models.Model):
     def _school_find_fee_heads(self, company, codes: Iterable[str]) -> dict:
         """Return the product of each fee head of ``codes`` that ``company`` has."""
         products = self.search(
-            Domain("default_code", "in", list(codes)) & Domain("company_id", "in", [False, company.id]),
-            order="company_id, id desc",
+            Domain("default_code", "in", list(codes)) & Domain(self._check_company_domain(company)), order="id desc"
         )
-        return {product.default_code: product for product in products}
+        # The school's own goes before that of its district, and that before a shared one; of several, the oldest.
+        nearest = ["", *company.parent_path.split("/")]
+        ranked = products.sorted(lambda product: nearest.index(str(product.company_id.id or "")))
+        return {product.default_code: product for product in ranked}

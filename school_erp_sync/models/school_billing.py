@@ -312,7 +312,7 @@ class SchoolBilling(models.Model):
     def _sync_check_configuration(self, source, items: list[Item]) -> bool:
         company = source.company_id
         missing = None
-        if not company.chart_template:
+        if not company.parent_ids.filtered("chart_template"):
             missing = self.env._(
                 "%(company)s has no chart of accounts. Install a fiscal localization under Invoicing > Configuration.",
                 company=company.name,
@@ -344,8 +344,9 @@ class SchoolBilling(models.Model):
         """Return the codes, in new documents, of lines on which Odoo puts no tax, unless the line names one."""
         new = [line for item in items if not item.res_id for line in item.decision.document.get("lines") or ()]
         company = source.company_id
-        taxed_accounts = Domain("company_ids", "in", company.ids) & Domain("tax_ids", "!=", False)
-        if not new or self.env["account.account"].search_count(taxed_accounts, limit=1):
+        accounts = self.env["account.account"]
+        taxed_accounts = Domain(accounts._check_company_domain(company)) & Domain("tax_ids", "!=", False)
+        if not new or accounts.search_count(taxed_accounts, limit=1):
             return set()
         products = self.env["product.product"]._school_find_fee_heads(company, {line["code"] for line in new})
         taxed = {line["code"] for line in new if line.get("taxes")}

@@ -426,9 +426,11 @@ class SchoolSyncSource(models.Model):
         return self.payment_journal_id or self._first_journal(("bank", "cash"))
 
     def _first_journal(self, types: tuple[str, ...]):
-        return self.env["account.journal"].search(
-            [("type", "in", types), ("company_id", "=", self.company_id.id)], order="type, sequence, id", limit=1
-        )
+        journals = self.env["account.journal"]
+        domain = Domain("type", "in", types) & Domain(journals._check_company_domain(self.company_id))
+        found = journals.search(domain, order="type, sequence, id")
+        # A branch without a journal of its own uses that of its parent.
+        return (found.filtered(lambda journal: journal.company_id == self.company_id) or found)[:1]
 
     def _external_ids(self, entity: str, res_ids: list[int]) -> dict[int, str]:
         """What this source calls the records ``res_ids`` of ``entity``, by record id: the oldest of several names."""

@@ -113,6 +113,27 @@ class TestBillingPayments(MoneyCase):
         self.assertEqual(given["amountPaid"], 40)
         self.assertEqual([(one["date"], one["amount"]) for one in given["otherPayments"]], [("2025-06-15", 40)])
 
+    def test_payment_waits_on_the_account_of_the_payment_method(self):
+        journal = self.source._get_payment_journal().sudo()
+        account = self.env["account.account"].create(
+            {"name": "Cheques to Deposit", "code": "101499", "account_type": "asset_current", "reconcile": True}
+        )
+        journal.inbound_payment_method_line_ids.payment_account_id = account
+        self.send_ok("billings", self.bill("paid", payments=self.payments(100)))
+        self.assertEqual(self.live_payments().outstanding_account_id, account)
+        self.assertEqual(self.billing().state, "paid")
+
+    def test_receivable_of_the_customer_changed_after_invoicing(self):
+        self.send_ok("billings", self.bill("sent"))
+        account = self.env["account.account"].create(
+            {"name": "School Families", "code": "121099", "account_type": "asset_receivable", "reconcile": True}
+        )
+        before = self.billing().move_id.line_ids.account_id
+        self.billing().partner_id.property_account_receivable_id = account
+        self.send_ok("billings", self.bill("paid", payments=self.payments(100)))
+        self.assertEqual(self.billing().state, "paid")
+        self.assertLessEqual(self.live_payments().destination_account_id, before)
+
 
 @tagged("post_install", "-at_install")
 class TestBillingPayer(MoneyCase):
@@ -162,3 +183,47 @@ class TestBillingPayer(MoneyCase):
         report = self.send_ok("billings", self.bill())
         self.assertIn("Several guardians pay", report.items[0].warnings[0])
         self.assertEqual(self.customer(), FATHER["name"])
+
+    def test_product_of_the_school_goes_before_a_shared_one(self):
+        products = self.env["product.product"]
+        own = products.create({"name": "Own Fee", "default_code": "FEE", "company_id": self.company.id})
+        shared = products.create({"name": "Shared Fee", "default_code": "FEE", "company_id": False})
+        self.send_ok("billings", self.bill())
+        self.assertEqual(self.billing().move_id.invoice_line_ids.product_id, own)
+        own.default_code = "OLD"
+        self.send_ok("billings", self.bill(external_id="BIL-2"))
+        self.assertEqual(self.billing("BIL-2").move_id.invoice_line_ids.product_id, shared)
+
+
+@tagged("post_install", "-at_install")
+class TestBranch(AccountingCase):
+    """A campus that is a branch of its district bills with what the district has."""
+
+    def test_branch_uses_journal_tax_and_product_of_its_parent(self):
+        district = self.company
+        campus = self.env["res.company"].create({"name": "North Campus", "parent_id": district.id})
+        self.env.user.company_ids |= campus
+        source = self.as_api_user(self.env["school.sync.source"].create({"name": "SIS", "company_id": campus.id}))
+        tax = self.env["account.tax"].create(
+            {"name": "District Tax", "amount": 10, "type_tax_use": "sale", "company_id": district.id}
+        )
+        product = self.env["product.product"].create(
+            {"name": "Fee", "default_code": "FEE", "company_id": district.id, "taxes_id": False}
+        )
+        self.send_ok("students", {"externalId": "S", "fullName": "Leela"}, source=source)
+        self.send_ok("parents", {"externalId": "P", "name": "Asha", "students": ["S"]}, source=source)
+        document = {
+            "externalId": "B",
+            "studentExternalId": "S",
+            "payerExternalId": "P",
+            "issueDate": "2025-06-01",
+            "dueDate": "2025-06-30",
+            "currency": "USD",
+            "status": "paid",
+            "lines": [{"code": "FEE", "amount": 100, "taxes": ["District Tax"]}],
+        }
+        report = self.send_ok("billings", document, source=source)
+        move = self.env["school.billing"].browse(report.items[0].res_id).move_id
+        self.assertEqual((move.company_id, move.payment_state), (campus, "paid"))
+        self.assertEqual(move.journal_id.company_id, district)
+        self.assertEqual((move.invoice_line_ids.tax_ids, move.invoice_line_ids.product_id), (tax, product))
