@@ -33,10 +33,11 @@ class Line(Payload):
     """A line of the invoice. ``amount`` is quantity × unitPrice less ``discount`` percent, before taxes.
 
     Send ``unitPrice`` or ``amount``; where both are sent they must agree. ``taxes`` are names of sales taxes in Odoo;
-    where they are not sent, those of the fee head's product apply, and an empty array means none.
+    where they are not sent, those of the fee head's product apply, and an empty array means none. ``code`` is null for
+    a line without a product, as people add them in Odoo.
     """
 
-    code: RequiredName
+    code: RequiredName | None
     label: Name | None = None
     quantity: Quantity | None = None
     unit_price: Money | None = None

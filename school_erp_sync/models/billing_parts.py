@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from ..contract.billing import LEAST, MOST
 from ..contract.money import to_decimal, to_json
 from ..sync.merge import is_empty
 from ..sync.money import Amount, amount_to_json
@@ -214,6 +215,9 @@ def amount_of(line: dict) -> Decimal:
 def line_to_json(currency, line) -> dict:
     """A line of an invoice as a document says it."""
     quantity, price, discount = (to_decimal(line[name]) for name in LINE_AMOUNT)
+    if not LEAST <= quantity <= MOST:
+        # People may type how many no document can say.
+        quantity, price = to_decimal(1), quantity * price
     return {
         "code": line.product_id.default_code or None,
         "label": line.name,

@@ -348,9 +348,11 @@ class SchoolBilling(models.Model):
         taxed_accounts = Domain(accounts._check_company_domain(company)) & Domain("tax_ids", "!=", False)
         if not new or accounts.search_count(taxed_accounts, limit=1):
             return set()
-        products = self.env["product.product"]._school_find_fee_heads(company, {line["code"] for line in new})
+        # Odoo puts its default tax on a line without a product.
+        codes = {line["code"] for line in new} - {None}
+        products = self.env["product.product"]._school_find_fee_heads(company, codes)
         taxed = {line["code"] for line in new if line.get("taxes")}
-        return {line["code"] for line in new} - taxed - {code for code, head in products.items() if head.taxes_id}
+        return codes - taxed - {code for code, head in products.items() if head.taxes_id}
 
     @api.model
     def _sync_check_sum(self, source, item: Item, currency, lines: list[dict]) -> None:

@@ -1,3 +1,4 @@
+from odoo.fields import Command
 from odoo.tests.common import tagged
 
 from .common import FATHER, MOTHER, STUDENT, AccountingCase
@@ -133,6 +134,23 @@ class TestBillingPayments(MoneyCase):
         self.send_ok("billings", self.bill("paid", payments=self.payments(100)))
         self.assertEqual(self.billing().state, "paid")
         self.assertLessEqual(self.live_payments().destination_account_id, before)
+
+    def test_lines_that_people_add_can_be_sent_as_they_are_given(self):
+        for status in ("draft", "sent"):
+            external_id = f"BIL-{status}"
+            self.send_ok("billings", self.bill("draft", external_id=external_id))
+            move = self.billing(external_id).move_id
+            move.invoice_line_ids = [
+                Command.create({"name": "Discount by hand", "price_unit": 10, "quantity": -1, "tax_ids": []}),
+                Command.create({"name": "Stamp", "price_unit": 0, "quantity": 0, "tax_ids": []}),
+            ]
+            if status == "sent":
+                move.action_post()
+            before = [(line.name, line.quantity, line.price_unit) for line in move.invoice_line_ids]
+            given = self.given(external_id)
+            report = self.send_ok("billings", given)
+            self.assertEqual(self.statuses(report), ["unchanged"], status)
+            self.assertEqual([(line.name, line.quantity, line.price_unit) for line in move.invoice_line_ids], before)
 
 
 @tagged("post_install", "-at_install")
