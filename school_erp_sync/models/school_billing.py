@@ -61,6 +61,7 @@ class SchoolBilling(models.Model):
     _check_company_auto = True
 
     _sync_entity = "billings"
+    _sync_is_slow = True
     _sync_document = BillingDocument
     _sync_parts = {
         "studentExternalId": Reference("students", "student_id"),

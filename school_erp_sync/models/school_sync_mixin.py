@@ -42,6 +42,9 @@ class SchoolSyncMixin(models.AbstractModel):
     #: where a document names records without which this one can be made; that breaks circles of such names
     _sync_loose_paths: tuple[str, ...] = ()
 
+    #: whether a large batch may take longer than Odoo gives to one request, so that it begins with a part of it
+    _sync_is_slow = False
+
     #: entities, besides those that its parts refer to, whose documents go first when all arrive together
     _sync_after: tuple[str, ...] = ()
 

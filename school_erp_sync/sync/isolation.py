@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 BUSY = (ConcurrencyError, LockError, psycopg2.OperationalError, psycopg2.InterfaceError)
 INTERNAL_ERROR = "internal_error"
 _REFUSED = frozenset({Status.FAILED, Status.CONFLICT})
-# How much is applied before the pace is known, in characters of documents.
+# How much of slow documents is applied before the pace is known, in characters.
 _FIRST_WEIGHT = 512 * 1024
 
 
@@ -62,10 +62,11 @@ def apply_in_groups(
         who repeats a batch that is too slow gets further each time.
     """
     queue, size, pace, suspects = list(items), len(items), 0.0, None
+    first = _FIRST_WEIGHT if model._sync_is_slow else math.inf
     weights = {item: len(str(item.document)) for item in items}
     incidents: dict[str, str] = {}
     while queue and (used := budget.used()) < USABLE:
-        allowed = (USABLE - used) / pace if pace else _FIRST_WEIGHT if used else math.inf
+        allowed = (USABLE - used) / pace if pace else first if used else math.inf
         group = queue[: _count_within([weights[item] for item in queue[:size]], allowed)]
         refused = _try(model, group, apply, incidents)
         sample = (budget.used() - used) / sum(weights[item] for item in group)

@@ -418,12 +418,14 @@ class TestIsolation(SyncCase):
 
     def test_heavy_documents_go_in_smaller_groups(self):
         heavy = [{**one, **self.HEAVY} for one in self.parents(*map(str, range(1000)))]
+        self.patch(type(self.env["school.parent"]), "_sync_is_slow", True)
         with self.failing(lambda _records: None):
             self.send_ok("parents", *heavy, budget=Steps(1000))
         self.assertGreater(len(self.applied), 1)
 
     def test_atomic_batch_that_is_too_slow_is_rolled_back_and_may_be_sent_again(self):
         heavy = [{**one, **self.HEAVY} for one in self.parents(*map(str, range(1000)))]
+        self.patch(type(self.env["school.parent"]), "_sync_is_slow", True)
         report = self.send("parents", *heavy, budget=Steps(2), atomic=True)
         self.assertEqual(set(self.statuses(report)), {"notTried"})
         self.assertFalse(self.source.sudo().binding_count)
