@@ -47,6 +47,18 @@ def student(**fields):
     return {"externalId": unique("STU"), "fullName": "Ravi Rao", **fields}
 
 
+def enrollment(student_id, **fields):
+    return {
+        "externalId": unique("ENR"),
+        "studentExternalId": student_id,
+        "academicYear": "2025-2026",
+        "gradeLevel": "8",
+        "startDate": "2025-06-01",
+        "status": "active",
+        **fields,
+    }
+
+
 def without(document, *names):
     return {name: value for name, value in document.items() if name not in names}
 

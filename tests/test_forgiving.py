@@ -1,19 +1,7 @@
 """What only enriches never blocks: what people mistyped is kept, told and shown, and refuses nothing."""
 
 import pytest
-from support import ok, parent, pointers, problem, student, unique, without
-
-
-def enrollment(student_id, **fields):
-    return {
-        "externalId": unique("ENR"),
-        "studentExternalId": student_id,
-        "academicYear": "2025-2026",
-        "gradeLevel": "8",
-        "startDate": "2025-06-01",
-        "status": "active",
-        **fields,
-    }
+from support import enrollment, ok, parent, pointers, problem, student, unique, without
 
 
 def warned(source, external_id, admin):

@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from support import ENTITIES, ok, parent, problem, student, unique
+from support import ENTITIES, enrollment, ok, parent, problem, student, unique
 
 
 def ids(documents):
@@ -233,18 +233,6 @@ def test_updated_since_takes_any_zone_written_in_any_way(lister):
 # Of a student, of a year
 
 
-def enrolled(student_id, **fields):
-    return {
-        "externalId": unique("ENR"),
-        "studentExternalId": student_id,
-        "academicYear": "2025-2026",
-        "gradeLevel": 8,
-        "startDate": "2025-06-01",
-        "status": "active",
-        **fields,
-    }
-
-
 @pytest.fixture(scope="module")
 def two(admin):
     """A source with two students, each enrolled in two years."""
@@ -254,7 +242,7 @@ def two(admin):
     source.one, source.other = ids(pupils)
     years = {"academicYear": "2024-2025", "startDate": "2024-06-01", "endDate": "2025-06-01"}
     source.enrollments = {
-        (pupil, year): enrolled(pupil, **fields)
+        (pupil, year): enrollment(pupil, **fields)
         for pupil in (source.one, source.other)
         for year, fields in (("2024-2025", years), ("2025-2026", {}))
     }

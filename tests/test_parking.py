@@ -3,20 +3,8 @@
 import random
 
 import pytest
-from support import ok, parent, pointers, problem, student, unique
+from support import enrollment, ok, parent, pointers, problem, student, unique
 from test_concurrency import at_once, statuses
-
-
-def enrollment(student_id, **fields):
-    return {
-        "externalId": unique("ENR"),
-        "studentExternalId": student_id,
-        "academicYear": "2025-2026",
-        "gradeLevel": "8",
-        "startDate": "2025-06-01",
-        "status": "active",
-        **fields,
-    }
 
 
 def test_parked_and_told_what_is_missing_and_healed_by_its_arrival(api, admin):

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from support import ok, pointers, problem, student, unique, without
+from support import enrollment, ok, pointers, problem, student, unique, without
 
 MODELS = {
     "schools": "school.school",
@@ -25,16 +25,9 @@ def entry(code=None, **fields):
     return {"externalId": unique("E"), "code": code or unique("C"), **fields}
 
 
-def enrollment(student_id, **fields):
-    document = {
-        "externalId": unique("ENR"),
-        "studentExternalId": student_id,
-        "academicYear": "2025-2026",
-        "gradeLevel": 8,
-        "startDate": "2025-06-01",
-        "status": "active",
-        **fields,
-    }
+def placed(student_id, **fields):
+    """An enrollment, without the fields of it that are ``...``."""
+    document = enrollment(student_id, **fields)
     return without(document, *(name for name, value in document.items() if value is ...))
 
 
@@ -179,7 +172,7 @@ def test_section_of_one_code_in_two_schools_is_two(fresh, admin, pupil):
     ids = [ok(fresh.api.get("sections", one["externalId"]))["id"] for one in sections]
     assert len(set(ids)) == 2
     places = [
-        enrollment(
+        placed(
             pupil,
             academicYear=...,
             academicYearExternalId=known["year"][1]["externalId"],
@@ -209,9 +202,7 @@ def test_code_at_a_school_is_of_that_school(fresh, admin, pupil):
     schools = [entry(), entry()]
     ok(fresh.api.post("schools", schools))
     code, course = unique("A"), unique("MATH")
-    places = [
-        enrollment(pupil, schoolExternalId=school["externalId"], sectionId=code, course=course) for school in schools
-    ]
+    places = [placed(pupil, schoolExternalId=school["externalId"], sectionId=code, course=course) for school in schools]
     ok(fresh.api.post("enrollments", places))
     ids = [section_of(fresh, admin, "enrollments", one) for one in places]
     assert len(set(ids)) == 2
@@ -221,7 +212,7 @@ def test_code_at_a_school_is_of_that_school(fresh, admin, pupil):
     assert section_of(fresh, admin, "enrollments", moved) == ids[1]
     assert ok(fresh.api.post("enrollments", moved))["status"] == "unchanged"
     # Without a school, as ever: the one of the company.
-    of_nobody = enrollment(pupil, sectionId=code)
+    of_nobody = placed(pupil, sectionId=code)
     ok(fresh.api.post("enrollments", of_nobody), 201)
     assert section_of(fresh, admin, "enrollments", of_nobody) not in ids
 
@@ -230,7 +221,7 @@ def test_code_at_a_school_is_of_that_school(fresh, admin, pupil):
 def test_section_comes_before_or_after_what_names_it(fresh, admin, pupil, order):
     known = district()
     section = without(known["north section"][1], "courseExternalId")
-    place = enrollment(pupil)
+    place = placed(pupil)
     assigned = roster(pupil, sectionExternalId=section["externalId"])
     documents = {
         "section": ("sections", section),
@@ -250,8 +241,8 @@ def test_roster_of_a_course_is_put_on_the_enrollment_in_it(fresh, admin, pupil):
     send(fresh, *known.values())
     section = known["south section"][1]
     school, course = (
-        enrollment(pupil, sectionId=unique("H")),
-        enrollment(pupil, courseExternalId=section["courseExternalId"]),
+        placed(pupil, sectionId=unique("H")),
+        placed(pupil, courseExternalId=section["courseExternalId"]),
     )
     ok(fresh.api.post("enrollments", [school, course]))
     ok(fresh.api.post("roster-assignments", roster(pupil, sectionExternalId=section["externalId"])), 201)
@@ -267,7 +258,7 @@ def test_code_and_reference_agree_or_contradict(fresh, admin, pupil, entity):
     ok(fresh.api.post("sections", [section, other]))
     name = "section" if entity == "applications" else "sectionId"
     document = {
-        "enrollments": enrollment(pupil),
+        "enrollments": placed(pupil),
         "roster-assignments": roster(pupil),
         "applications": {"externalId": unique(), "status": "submitted", "studentExternalId": pupil},
     }[entity]
@@ -295,7 +286,7 @@ def test_code_and_reference_agree_or_contradict(fresh, admin, pupil, entity):
 def test_section_of_another_school_or_course_is_a_contradiction(fresh, pupil):
     known = district()
     send(fresh, *known.values())
-    document = enrollment(
+    document = placed(
         pupil,
         sectionExternalId=known["north section"][1]["externalId"],
         schoolExternalId=known["south"][1]["externalId"],
@@ -303,18 +294,18 @@ def test_section_of_another_school_or_course_is_a_contradiction(fresh, pupil):
     )
     body = problem(fresh.api.post("enrollments", document), 422)
     assert pointers(body) == {"/schoolExternalId": "contradiction", "/courseExternalId": "contradiction"}
-    document = enrollment(pupil, school=unique(), schoolExternalId=known["south"][1]["externalId"])
+    document = placed(pupil, school=unique(), schoolExternalId=known["south"][1]["externalId"])
     assert pointers(problem(fresh.api.post("enrollments", document), 422)) == {"/school": "contradiction"}
     agreeing = {**document, "school": known["south"][1]["code"].lower()}
     ok(fresh.api.post("enrollments", agreeing), 201)
 
 
 def test_year_is_required_as_text_or_by_reference(fresh, pupil):
-    body = problem(fresh.api.post("enrollments", enrollment(pupil, academicYear=...)), 422)
+    body = problem(fresh.api.post("enrollments", placed(pupil, academicYear=...)), 422)
     assert pointers(body) == {"/academicYear": "required"}
     year = {"externalId": unique(), "name": unique("Y")}
     ok(fresh.api.post("academic-years", year), 201)
-    document = enrollment(pupil, academicYear=..., academicYearExternalId=year["externalId"])
+    document = placed(pupil, academicYear=..., academicYearExternalId=year["externalId"])
     ok(fresh.api.post("enrollments", document), 201)
     assert fresh.api.read("enrollments", document["externalId"])["academicYear"] == year["name"]
     assert fresh.api.listed("enrollments", academicYear=year["name"]) == [document["externalId"]]
@@ -347,7 +338,7 @@ def test_what_was_named_first_is_taken_over(fresh, admin, pupil, entity, of_a_sc
         school = entry()
         ok(fresh.api.post("schools", school), 201)
         described["schoolExternalId"] = school["externalId"]
-    naming = enrollment(pupil, **{name: described["code"].lower()})
+    naming = placed(pupil, **{name: described["code"].lower()})
     documents = [("enrollments", naming), (entity, described)]
     send(fresh, *(documents if first == "named" else reversed(documents)))
 
@@ -376,11 +367,11 @@ def test_what_other_documents_mean_is_not_taken_over(fresh, admin, pupil):
     ):
         named = unique("A")
         described = {**section, "externalId": unique(), "code": named}
-        place = enrollment(pupil, sectionId=named, **fields)
+        place = placed(pupil, sectionId=named, **fields)
         send(fresh, ("enrollments", place), ("sections", described))
         described_id = ok(fresh.api.get("sections", described["externalId"]))["id"]
         assert section_of(fresh, admin, "enrollments", place) != described_id, fields
-    fitting = enrollment(
+    fitting = placed(
         pupil, academicYear=year, course=course, schoolExternalId=known["north"][1]["externalId"], sectionId=code
     )
     send(fresh, ("enrollments", fitting), ("sections", section))

@@ -194,6 +194,12 @@ class SchoolParentLink(models.Model):
             self.write(values)
         return changed if is_changed else {}
 
+    @api.model
+    def _find_linked(self, side: str, other_ids: list[int]):
+        """:return: the people at ``side`` of the links with the people ``other_ids`` at the other end"""
+        other_side, _entity = _OTHER_SIDE[side]
+        return self.search([(other_side, "in", other_ids)])[side]
+
     def _move_to(self, survivor, side: str) -> None:
         """Make these links those of ``survivor``; where it has the same one, that says what either of them said.
 

@@ -212,9 +212,7 @@ class SchoolPersonMixin(models.AbstractModel):
     def _sync_find_referring(self, entity, res_ids):
         found = super()._sync_find_referring(entity, res_ids)
         if entity == self._sync_link_path:
-            other_side = {"student_id": "parent_id", "parent_id": "student_id"}[self._sync_link_side]
-            links = self.env["school.parent.link"].search([(other_side, "in", res_ids)])
-            found |= links[self._sync_link_side]
+            found |= self.env["school.parent.link"]._find_linked(self._sync_link_side, res_ids)
         return found
 
     @api.model
@@ -224,7 +222,7 @@ class SchoolPersonMixin(models.AbstractModel):
         # The contact of a colleague is not to be merged into that of a parent.
         staff = self._get_staff(contacts)
         if len(staff) > 1:
-            raise UserError(self.env._("Both belong to members of staff."))
+            raise UserError(self.env._("Both contacts belong to members of staff, which a source must not merge."))
         # sudo: the source says that they are one, and Odoo's own merge asks nobody else; roles are merged with them.
         wizard = self.env["base.partner.merge.automatic.wizard"].sudo()
         wizard._merge(contacts.ids, (staff or survivor.partner_id).sudo(), extra_checks=False)
@@ -368,13 +366,6 @@ class SchoolPersonMixin(models.AbstractModel):
             best = self._sync_choose([one for one in fitting if not one.taken])
             if best and best.role:
                 item.matched, item.res_id = True, best.role.id
-                item.warn(
-                    self.env._(
-                        "%(name)s is in Odoo already: %(known)s. This document was bound to that record.",
-                        name=quote(best.name),
-                        known=self._sync_describe_names(best.role),
-                    )
-                )
             elif best:
                 item.values["partner_id"] = best.contact.id
                 item.warn(self.env._("The existing contact %(contact)s was taken over.", contact=best.contact.id))
@@ -383,6 +374,21 @@ class SchoolPersonMixin(models.AbstractModel):
                 candidates.append(Candidate(item, item.decision.document[self._sync_name_path]))
             if best:
                 best.taken = best.known = True
+        self._sync_tell_matched([item for item in keys if item.matched])
+
+    @api.model
+    def _sync_tell_matched(self, items: list[Item]) -> None:
+        """Tell the sender of ``items`` which records they were bound to."""
+        roles = self.browse([item.res_id for item in items])
+        names = roles._describe_names() if roles else {}
+        for item, role in zip(items, roles, strict=True):
+            item.warn(
+                self.env._(
+                    "%(name)s is in Odoo already: %(known)s. This document was bound to that record.",
+                    name=quote(role.name),
+                    known=names.get(role.id) or self.env._("made in Odoo"),
+                )
+            )
 
     @api.model
     def _sync_fits(self, source, item: Item, candidate: Candidate) -> bool:
@@ -435,11 +441,12 @@ class SchoolPersonMixin(models.AbstractModel):
             )
         return [one.contact or one.item for one in fitting + others]
 
-    @api.model
-    def _sync_describe_names(self, role) -> str:
-        """How the sources call ``role``, for the sender of another one."""
-        names = [f"{one.external_id} ({one.source_id.name})" for one in role._find_bindings()]
-        return ", ".join(names) or self.env._("made in Odoo")
+    def _describe_names(self) -> dict[int, str]:
+        """:return: how the sources call these people, by id"""
+        names = defaultdict(list)
+        for binding in self._find_bindings():
+            names[binding.res_id].append(f"{binding.external_id} ({binding.source_id.name})")
+        return {res_id: ", ".join(of_one) for res_id, of_one in names.items()}
 
     @api.model
     def _sync_found_paths(self):

@@ -1,3 +1,5 @@
+from collections import defaultdict
+
 from odoo import api, fields, models
 from odoo.fields import Domain
 
@@ -46,15 +48,16 @@ class SchoolSyncDuplicate(models.Model):
 
     @api.depends("partner_id", "other_id")
     def _compute_known_as(self):
+        # sudo: what sources call them; the contacts are those of the user's own duplicates.
         contacts = (self.partner_id | self.other_id).sudo().with_context(active_test=False)
-        known_as = {}
-        for contact in contacts:
-            # sudo: what sources call them; the contacts are those of the user's own duplicates.
-            bindings = contact.school_parent_ids._find_bindings() | contact.school_student_ids._find_bindings()
-            known_as[contact.id] = ", ".join(f"{one.external_id} ({one.source_id.name})" for one in bindings)
+        known_as = defaultdict(list)
+        for roles in (contacts.school_parent_ids, contacts.school_student_ids):
+            names = roles._describe_names()
+            for role in roles:
+                known_as[role.partner_id.id] += filter(None, [names.get(role.id)])
         for duplicate in self:
-            duplicate.partner_known_as = known_as.get(duplicate.partner_id.id)
-            duplicate.other_known_as = known_as.get(duplicate.other_id.id)
+            duplicate.partner_known_as = ", ".join(known_as[duplicate.partner_id.id])
+            duplicate.other_known_as = ", ".join(known_as[duplicate.other_id.id])
 
     @api.depends("partner_id.name", "other_id.name")
     def _compute_display_name(self):

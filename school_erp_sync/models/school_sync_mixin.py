@@ -185,7 +185,7 @@ class SchoolSyncMixin(models.AbstractModel):
 
         :raises odoo.exceptions.UserError: where they cannot be merged
         """
-        raise UserError(self.env._("Odoo merges only parents and students."))
+        raise UserError(self.env._("Odoo cannot merge records of %(entity)s.", entity=self._sync_entity))
 
     @api.model
     def _sync_claims(self, item: Item) -> Iterable[tuple[str, str]]:
