@@ -55,31 +55,21 @@ class SchoolBillingPayment(models.Model):
         """Register and post these payments in Odoo's accounting, in the journal of ``source``."""
         if not self:
             return
-        journal = source._get_payment_journal()
-        # Odoo books a payment only where it has an account to wait on, and without one no invoice would be paid.
-        has_account = bool(journal.inbound_payment_method_line_ids[:1].payment_account_id)
-        model = self.env["account.payment"].with_context(force_payment_move=not has_account)
-        if source.company_id.parent_id:
-            # sudo: the account of a branch is its parent's, which Odoo looks up there; the API user need not see it.
-            model = model.sudo()
-        odoo_payments = model.create(
+        odoo_payments = self.env["account.payment"]._school_register(
+            source,
+            source._get_payment_journal(),
             [
                 {
-                    "payment_type": "inbound",
-                    "partner_type": "customer",
                     "partner_id": payment.billing_id.move_id.commercial_partner_id.id,
                     "amount": payment.amount,
                     "currency_id": payment.currency_id.id,
                     "date": payment.date,
-                    "journal_id": journal.id,
-                    "company_id": source.company_id.id,
                     **payment._prepare_destination(),
                     "memo": " ".join(filter(None, (payment.billing_id.name, payment.method, payment.reference))),
                 }
                 for payment in self
-            ]
-        ).with_env(self.env)
-        odoo_payments.action_post()
+            ],
+        )
         for payment, odoo_payment in zip(self, odoo_payments, strict=True):
             payment.payment_id = odoo_payment
 
