@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.tools import SQL
 
 
 class AccountMove(models.Model):
@@ -13,6 +14,51 @@ class AccountMove(models.Model):
     )
     # Odoo finds by it, in one query a transaction, what to compute anew of a billing; else it searches each time.
     school_current_billing_ids = fields.One2many("school.billing", "move_id", readonly=True)
+
+    def _reverse_moves(self, default_values_list=None, cancel=False):
+        # A credit note that is made in Odoo belongs to the billing as well.
+        values_list = default_values_list or [{} for _move in self]
+        values_list = [
+            {"school_billing_id": move.school_billing_id.id, **values}
+            for move, values in zip(self, values_list, strict=True)
+        ]
+        return super()._reverse_moves(values_list, cancel=cancel)
+
+    def _school_sum_payments(self) -> dict:
+        """Return what payments and bank transactions paid of these invoices, less the discounts with them."""
+        if not self:
+            return {}
+        self.env["account.partial.reconcile"].flush_model(
+            ["debit_move_id", "credit_move_id", "debit_amount_currency", "credit_amount_currency"]
+        )
+        self.env["account.move.line"].flush_model(["move_id", "amount_currency", "currency_id"])
+        self.env["account.move"].flush_model(["origin_payment_id", "statement_line_id"])
+        self.env["account.payment"].flush_model(["amount", "currency_id"])
+        # A payment with a discount for early payment settles more than its own amount.
+        query = SQL(
+            """
+            SELECT line.move_id, SUM(part.amount * CASE
+                       WHEN pay.currency_id = other.currency_id AND pay.amount < ABS(other.amount_currency)
+                       THEN pay.amount / ABS(other.amount_currency) ELSE 1 END)
+              FROM account_move_line line
+              JOIN LATERAL (
+                       SELECT credit_move_id AS other_id, debit_amount_currency AS amount
+                         FROM account_partial_reconcile WHERE debit_move_id = line.id
+                        UNION ALL
+                       SELECT debit_move_id, credit_amount_currency
+                         FROM account_partial_reconcile WHERE credit_move_id = line.id
+                   ) part ON TRUE
+              JOIN account_move_line other ON other.id = part.other_id
+              JOIN account_move entry ON entry.id = other.move_id
+              LEFT JOIN account_payment pay ON pay.id = entry.origin_payment_id
+             WHERE line.move_id = ANY(%s)
+               AND (entry.origin_payment_id IS NOT NULL OR entry.statement_line_id IS NOT NULL)
+             GROUP BY line.move_id
+            """,
+            self.ids,
+        )
+        paid = dict(self.env.execute_query(query))
+        return {move: move.currency_id.round(float(paid[move.id])) for move in self if move.id in paid}
 
     def action_open_school_billing(self):
         """:return: the action that opens the school billing behind this invoice"""

@@ -14,7 +14,6 @@ from ..sync.item import Item, Refused, Status
 from ..sync.merge import value_at
 from ..sync.money import Currency, amount_to_json
 from ..sync.parts import Part, Reference
-from ..sync.plan import Action
 from ..sync.texts import show
 from .billing_parts import (
     LINE_AMOUNT,
@@ -140,6 +139,12 @@ class SchoolBilling(models.Model):
     amount_total = fields.Monetary("Total", related="move_id.amount_total", store=True)
     amount_due = fields.Monetary("Due", related="move_id.amount_residual", store=True)
     amount_paid = fields.Monetary("Paid", compute="_compute_amount_paid", store=True)
+    amount_credited = fields.Monetary(
+        "Credited",
+        compute="_compute_amount_paid",
+        store=True,
+        help="What credit notes, discounts for early payment and write-offs took off.",
+    )
     amount_overpaid = fields.Monetary(
         "Overpaid",
         compute="_compute_amount_overpaid",
@@ -203,9 +208,12 @@ class SchoolBilling(models.Model):
 
     @api.depends("amount_total", "amount_due", "state")
     def _compute_amount_paid(self):
+        less = self.filtered(lambda one: one.move_id.state == "posted" and one.amount_total != one.amount_due)
+        paid = less.move_id._school_sum_payments()
         for billing in self:
-            posted = billing.state in ("sent", "partial", "paid")
-            billing.amount_paid = billing.amount_total - billing.amount_due if posted else 0
+            billing.amount_paid = paid.get(billing.move_id, 0)
+            off = billing.amount_total - billing.amount_due - billing.amount_paid if billing in less else 0
+            billing.amount_credited = billing.currency_id.round(off)
 
     @api.depends("payment_ids.payment_id.move_id.line_ids.amount_residual_currency")
     def _compute_amount_overpaid(self):
@@ -268,6 +276,7 @@ class SchoolBilling(models.Model):
         configured = self._sync_check_configuration(source, items)
         billings = {item: self.browse(item.res_id) for item in items if item.res_id} if configured else {}
         untaxed = self._get_untaxed_codes(source, items) if configured else set()
+        made = {}
         for item in items:
             document = item.decision.document
             item.values["name"] = item.external_id
@@ -276,7 +285,7 @@ class SchoolBilling(models.Model):
                 self._sync_check_amounts(item, currency, document)
                 lines = document.get("lines") or ()
                 if lines and not item.res_id and all(line["code"] in untaxed for line in lines):
-                    self._sync_check_sum(source, item, currency, lines)
+                    made[item] = self._sync_check_sum(source, item, currency, lines)
             for index, line in enumerate(document.get("lines") or ()):
                 for place, name in enumerate(line.get("taxes") or ()):
                     if name.casefold() not in taxes:
@@ -293,6 +302,7 @@ class SchoolBilling(models.Model):
             source.company_id._school_check_money_dates(item, self._sync_new_dates(item))
             if item in billings:
                 self._sync_check_posted(source, item, billings[item])
+        self._refuse_unpaid(source, {item: total for item, total in made.items() if total is not None})
         return items
 
     @api.model
@@ -356,22 +366,26 @@ class SchoolBilling(models.Model):
         return codes - taxed - {code for code, head in products.items() if head.taxes_id}
 
     @api.model
-    def _sync_check_sum(self, source, item: Item, currency, lines: list[dict]) -> None:
+    def _sync_check_sum(self, source, item: Item, currency, lines: list[dict]) -> float | None:
         """Refuse now what would be refused as an invoice: where there are no taxes, the total is the sum of the lines.
 
         With taxes only Odoo can tell, once it has made the invoice (:meth:`_check_total`).
+
+        :return: the total of the invoice; None where only Odoo can tell
         """
         amounts = [_net(line) for line in lines]
         if source.company_id.tax_calculation_rounding_method == "round_globally":
             if any(amount != _round(amount, currency) for amount in amounts):
-                return
-        self._refuse_total(item, currency, float(sum(_round(amount, currency) for amount in amounts)))
+                return None
+        made = float(sum(_round(amount, currency) for amount in amounts))
+        return None if self._refuse_total(item, currency, made) else made
 
     @api.model
-    def _refuse_total(self, item: Item, currency, made: float, tax: float = 0) -> None:
+    def _refuse_total(self, item: Item, currency, made: float, tax: float = 0) -> bool:
         """Refuse the document of ``item`` if an invoice over ``made`` is not what it says, or cannot be posted.
 
         :param tax: the part of ``made`` that is taxes
+        :return: whether it was refused
         """
         document = item.decision.document
         total, posted = document.get("total"), document.get("status") in _POSTED
@@ -386,16 +400,15 @@ class SchoolBilling(models.Model):
             else:
                 detail = self.env._("The total is %(total)s, but the lines add up to %(made)s.", **numbers)
             item.fail("/total", "total_mismatch", detail)
-        elif posted and currency.compare_amounts(made, 0) < 0:
+            return True
+        if posted and currency.compare_amounts(made, 0) < 0:
             detail = self.env._(
                 "The lines add up to %(made)s. An invoice cannot be negative; register a credit note in Odoo.",
                 made=currency._school_write(made),
             )
             item.fail("/lines", "negative_total", detail)
-        elif document.get("status") == "paid" and document.get("payments") and item.decision.action is Action.CREATE:
-            paid = float(sum(to_decimal(payment["amount"]) for payment in document["payments"]))
-            if currency.compare_amounts(paid, made) < 0:
-                self._refuse_open(item, currency, made - paid, made)
+            return True
+        return False
 
     @api.model
     def _refuse_open(self, item: Item, currency, left: float, total: float) -> None:
@@ -458,7 +471,7 @@ class SchoolBilling(models.Model):
                 )
             return
         document, last = item.decision.document, item.binding.document or {}
-        if document["status"] == "cancelled" and (error := billing._find_cancel_error(source)):
+        if document["status"] == "cancelled" and (error := billing._find_cancel_error()):
             item.fail("/status", *error)
         if document["status"] == "draft" and "status" in item.paths:
             item.fail(
@@ -602,6 +615,9 @@ class SchoolBilling(models.Model):
             to_be_posted = "status" in item.paths and billing.move_id.state == "draft"
             if to_be_posted or not item.paths.isdisjoint(_TOTAL_PATHS):
                 billing._check_total(item)
+        self._refuse_unpaid(
+            source, {item: billing.amount_total for item, billing in billings.items() if not item.errors}
+        )
         check_refused(items)
         drafts = {
             item: billing.move_id
@@ -911,15 +927,23 @@ class SchoolBilling(models.Model):
         if not move or self.state == "cancelled":
             return
         if move.state == "posted":
-            if error := self._find_cancel_error(source):
+            if error := self._find_cancel_error():
                 raise Refused("/status", *error)
-            if source and source.posted_policy == "reissue":
+            if self._is_to_be_credited(source):
                 self._reverse_move()
                 return
             move.button_draft()
         move.button_cancel()
 
-    def _find_cancel_error(self, source=None) -> tuple[str, str] | None:
+    def _is_to_be_credited(self, source=None) -> bool:
+        """Return whether a credit note takes the place of cancelling the posted invoice."""
+        move = self.move_id
+        if source and source.posted_policy == "reissue" or not move.show_reset_to_draft_button:
+            return True
+        # A credit note has a date of its own.
+        return bool(move._get_violated_lock_dates(move.date, move._affect_tax_report()))
+
+    def _find_cancel_error(self) -> tuple[str, str] | None:
         """Return why the posted invoice cannot be cancelled: the code and a sentence; None if nothing is known."""
         move = self.move_id
         if self.amount_paid:
@@ -928,17 +952,11 @@ class SchoolBilling(models.Model):
                 invoice=move.name,
                 paid=self.currency_id._school_write(self.amount_paid),
             )
-        if source and source.posted_policy == "reissue":
-            # A credit note has a date of its own.
-            return None
-        locks = move.company_id._get_lock_date_violations(move.date, sale=move.journal_id.type == "sale", tax=False)
-        if locks:
-            return "locked_period", self.env._(
-                "Invoice %(invoice)s of %(day)s is in a period that is locked until %(lock)s, and cannot be cancelled. "
-                "Ask the accountant to credit it.",
+        if self.amount_credited:
+            return "credited_invoice", self.env._(
+                "Invoice %(invoice)s has credit notes or discounts of %(credited)s. Credit the rest in Odoo.",
                 invoice=move.name,
-                day=move.date.isoformat(),
-                lock=max(lock for lock, _field in locks).isoformat(),
+                credited=self.currency_id._school_write(self.amount_credited),
             )
         return None
 
@@ -981,6 +999,7 @@ class SchoolBilling(models.Model):
                         "amountPaid": amount_to_json(
                             billing.currency_id, billing.amount_paid + billing.amount_overpaid
                         ),
+                        "amountCredited": amount_to_json(billing.currency_id, billing.amount_credited),
                         "amountOverpaid": amount_to_json(billing.currency_id, billing.amount_overpaid),
                         "amountDue": amount_to_json(billing.currency_id, billing.amount_due),
                         "otherPayments": billing._payments_to_json(),

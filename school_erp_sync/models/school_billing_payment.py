@@ -51,6 +51,17 @@ class SchoolBillingPayment(models.Model):
             lambda line: line.account_type == "asset_receivable" and line.parent_state == "posted"
         )
 
+    @api.model
+    def _register_all(self, source, vals_list: list[dict]):
+        """Register payments in Odoo's accounting, and pay the invoices of their billings with them.
+
+        :return: the payments
+        """
+        payments = self.create(vals_list)
+        payments._post(source)
+        payments._reconcile()
+        return payments
+
     def _post(self, source) -> None:
         """Register and post these payments in Odoo's accounting, in the journal of ``source``."""
         if not self:
@@ -65,6 +76,7 @@ class SchoolBillingPayment(models.Model):
                     "currency_id": payment.currency_id.id,
                     "date": payment.date,
                     **payment._prepare_destination(),
+                    **payment._prepare_discount(),
                     "memo": " ".join(filter(None, (payment.billing_id.name, payment.method, payment.reference))),
                 }
                 for payment in self
@@ -77,6 +89,26 @@ class SchoolBillingPayment(models.Model):
         """The account of the invoice that is paid, whatever the customer's has become since."""
         lines = self.billing_id.move_id.line_ids.filtered(lambda line: line.account_type == "asset_receivable")
         return {"destination_account_id": lines.account_id.id} if len(lines.account_id) == 1 else {}
+
+    def _prepare_discount(self) -> dict:
+        """The journal items of a discount for early payment, if this only payment is what is then to be paid."""
+        move = self.billing_id.move_id
+        if not move.invoice_payment_term_id.early_discount or self.billing_id.payment_ids != self:
+            return {}
+        due = move.line_ids.filtered(lambda line: line.display_type == "payment_term")
+        if not move._is_eligible_for_early_payment_discount(self.currency_id, self.date) or (
+            self.currency_id.compare_amounts(self.amount, due.discount_amount_currency)
+        ):
+            return {}
+        left = due.currency_id._convert(
+            due.amount_residual_currency - self.amount, due.company_currency_id, due.company_id, self.date
+        )
+        balance = due.currency_id._convert(
+            -due.amount_residual_currency, due.company_currency_id, due.company_id, self.date
+        )
+        values = {"aml": due, "amount_currency": -due.amount_residual_currency, "balance": balance}
+        items = move._get_invoice_counterpart_amls_for_early_payment_discount([values], left)
+        return {"write_off_line_vals": [line for lines in items.values() for line in lines]}
 
     def _reconcile(self) -> None:
         """Pay the invoices of the billings with these payments, as far as they go."""

@@ -1,10 +1,24 @@
 from odoo import api, models
 from odoo.exceptions import UserError
 
+from ..contract.money import to_decimal
 from ..sync.item import Item
 from ..sync.money import amount_to_json
+from ..sync.plan import Action
 
 _POSTED = frozenset({"sent", "overdue", "partial", "paid"})
+# What a customer has to the good.
+_ON_ACCOUNT = (
+    ("account_type", "=", "asset_receivable"),
+    ("parent_state", "=", "posted"),
+    ("reconciled", "=", False),
+    ("amount_residual_currency", "<", 0),
+)
+
+
+def _purse(line) -> tuple:
+    """What journal items have in common that may pay each other."""
+    return line.company_id, line.partner_id, line.account_id, line.currency_id
 
 
 class SchoolBilling(models.Model):
@@ -16,8 +30,9 @@ class SchoolBilling(models.Model):
     def _sync_register_payments(self, source, billings: dict) -> None:
         """Register the payments that the documents of ``billings``, by item, name for the first time.
 
-        A document that says *paid* and names no payment registers what is open; only where it says so for the first
-        time, or anew: what accountants do to that payment later is theirs.
+        A billing that becomes *paid* takes what its payments leave open from what the customer has on account. Where
+        the document names no payment, the rest is registered; only where it says so for the first time, or anew: what
+        accountants do to that payment later is theirs.
         """
         vals_list = []
         for item, billing in billings.items():
@@ -38,16 +53,89 @@ class SchoolBilling(models.Model):
                 }
                 for payment in billing._name_unnamed_payments(item, new)
             ]
-            residual = billing.move_id.amount_residual
-            if document["status"] == "paid" and not said and residual and billing._is_newly_paid(item):
-                vals_list.append({"billing_id": billing.id, "date": billing.issue_date, "amount": residual})
-        payments = self.env["school.billing.payment"].create(vals_list)
-        payments._post(source)
-        payments._reconcile()
+        payments = self.env["school.billing.payment"]._register_all(source, vals_list)
+        to_pay = {
+            item: billing
+            for item, billing in billings.items()
+            if item.decision.document["status"] == "paid"
+            and (billing._is_newly_paid(item) or "payments" in item.paths)
+            and billing.move_id.amount_residual
+        }
+        self.concat(*to_pay.values())._use_credit()
+        payments += self.env["school.billing.payment"]._register_all(
+            source,
+            [
+                {"billing_id": billing.id, "date": billing.issue_date, "amount": billing.move_id.amount_residual}
+                for item, billing in to_pay.items()
+                if not item.decision.document.get("payments")
+                and billing._is_newly_paid(item)
+                and billing.move_id.amount_residual
+            ],
+        )
         by_billing = payments.grouped("billing_id")
         for item, billing in billings.items():
             by_billing.get(billing, payments.browse())._warn_of_locks(item)
             billing._check_paid(item)
+
+    def _use_credit(self) -> None:
+        """Pay the invoices of these billings with what their customers have on account, the oldest first."""
+        due = self.move_id.line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable" and not line.reconciled
+        )
+        if not due:
+            return
+        credit = self.env["account.move.line"].search(
+            [
+                ("account_id", "in", due.account_id.ids),
+                ("partner_id", "in", due.partner_id.ids),
+                ("company_id", "in", due.company_id.ids),
+                *_ON_ACCOUNT,
+            ]
+        )
+        credit_by_purse = credit.grouped(_purse)
+        plan = [
+            lines + credit_by_purse[purse] for purse, lines in due.grouped(_purse).items() if purse in credit_by_purse
+        ]
+        self.env["account.move.line"]._reconcile_plan(plan)
+
+    @api.model
+    def _refuse_unpaid(self, source, totals: dict[Item, float]) -> None:
+        """Refuse new documents that say *paid* though their payments, and what is on account, are less than the total.
+
+        A discount for early payment is known only later, once the invoice has its terms.
+
+        :param totals: what the invoice comes to, by item
+        """
+        short = {}
+        for item, total in totals.items():
+            document = item.decision.document
+            if item.decision.action is Action.CREATE and document["status"] == "paid" and document.get("payments"):
+                left = total - float(sum(to_decimal(payment["amount"]) for payment in document["payments"]))
+                if left > 0 and document.get("dueDate"):
+                    short[item] = left
+        if not short:
+            return
+        customers = {}
+        for item in short:
+            billing = self.browse(item.res_id) if item.res_id else self.new(item.values)
+            customers[item] = billing._get_customer().commercial_partner_id, billing.currency_id
+        on_account = {
+            (customer, currency): -amount
+            for customer, currency, amount in self.env["account.move.line"]._read_group(
+                [
+                    ("partner_id", "in", [customer.id for customer, _currency in customers.values()]),
+                    ("company_id", "=", source.company_id.id),
+                    *_ON_ACCOUNT,
+                ],
+                ["partner_id", "currency_id"],
+                ["amount_residual_currency:sum"],
+            )
+        }
+        for item, left in short.items():
+            currency = customers[item][1]
+            left -= on_account.get(customers[item], 0)
+            if currency.compare_amounts(left, 0) > 0:
+                self._refuse_open(item, currency, left, totals[item])
 
     def _is_newly_paid(self, item: Item) -> bool:
         """Whether the document says that the billing is paid for the first time, or after it said otherwise."""

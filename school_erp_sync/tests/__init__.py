@@ -9,6 +9,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_allot,
     test_batch,
     test_billing,
+    test_billing_credit,
     test_billing_payments,
     test_conflicts,
     test_contact_merge,

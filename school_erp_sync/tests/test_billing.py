@@ -2,7 +2,6 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import UserError
 from odoo.tests.common import Form, tagged
 
 from ..sync import engine, outbound
@@ -281,18 +280,6 @@ class TestBilling(AccountingCase):
         report = self.send("billings", negative)
         self.assertEqual((self.statuses(report), self.codes(report)), (["failed"], {"/lines": "negative_total"}))
         self.assertEqual(self.billing().state, "draft")
-
-    def test_locked_invoice_is_not_cancelled(self):
-        self.send_ok("billings", BILLING)
-        self.company.sudo().sale_lock_date = "2025-12-31"
-        report = self.send("billings", {**BILLING, "status": "cancelled"})
-        self.assertEqual(self.codes(report), {"/status": "locked_period"})
-        self.assertIn("2025-12-31", report.items[0].errors[0].detail)
-        with self.assertRaises(UserError):
-            engine.archive(self.source, "billings", "BIL-1")
-        self.source.sudo().posted_policy = "reissue"
-        self.send_ok("billings", {**BILLING, "status": "cancelled"})
-        self.assertEqual(self.billing().state, "cancelled")
 
     def test_payments_of_a_locked_period_are_told(self):
         self.company.sudo().fiscalyear_lock_date = "2025-06-15"
