@@ -103,6 +103,8 @@ class Payments(Part):
         """Nothing: the model registers what is new."""
 
     def _read_one(self, record):
+        # sudo: whether a payment stands in the books is part of the billing; who reads it need not see payments.
+        payments = record.sudo().payment_ids.filtered("external_id")
         return [
             {
                 "externalId": payment.external_id,
@@ -110,8 +112,7 @@ class Payments(Part):
                 "amount": amount_to_json(record.currency_id, payment.amount),
                 **{name: payment[name] for name in ("method", "reference") if payment[name]},
             }
-            for payment in record.payment_ids
-            if payment.external_id
+            for payment in payments._filter_live()
         ]
 
 

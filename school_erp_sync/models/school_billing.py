@@ -500,7 +500,7 @@ class SchoolBilling(models.Model):
                     ),
                     Status.CONFLICT,
                 )
-        registered = {payment.external_id: payment for payment in billing.payment_ids}
+        registered = {payment.external_id: payment for payment in billing.payment_ids._filter_live()}
         for index, payment in enumerate(document.get("payments") or ()):
             known = registered.get(payment["externalId"])
             if known and (

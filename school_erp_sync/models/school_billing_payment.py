@@ -40,7 +40,12 @@ class SchoolBillingPayment(models.Model):
 
     def _filter_live(self):
         """Those of these payments that stand in the books, or may yet do so."""
-        return self.filtered(lambda payment: payment.payment_id.state not in (False, "canceled", "rejected"))
+        return self.filtered(
+            lambda payment: (
+                payment.payment_id.state not in (False, "canceled", "rejected")
+                and "posted" not in payment.payment_id.move_id.reversal_move_ids.mapped("state")
+            )
+        )
 
     def _filter_applied(self):
         """Those of these payments that pay for an invoice: what accountants have undone is theirs."""
@@ -51,13 +56,12 @@ class SchoolBillingPayment(models.Model):
             lambda line: line.account_type == "asset_receivable" and line.parent_state == "posted"
         )
 
-    @api.model
     def _register_all(self, source, vals_list: list[dict]):
-        """Register payments in Odoo's accounting, and pay the invoices of their billings with them.
+        """Register these payments and new ones in Odoo's accounting, and pay the invoices of their billings with them.
 
         :return: the payments
         """
-        payments = self.create(vals_list)
+        payments = self + self.create(vals_list)
         payments._post(source)
         payments._reconcile()
         return payments

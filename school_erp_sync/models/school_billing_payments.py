@@ -34,26 +34,22 @@ class SchoolBilling(models.Model):
         the document names no payment, the rest is registered; only where it says so for the first time, or anew: what
         accountants do to that payment later is theirs.
         """
-        vals_list = []
+        vals_list, bounced = [], self.env["school.billing.payment"]
         for item, billing in billings.items():
             document = item.decision.document
             if document["status"] not in _POSTED:
                 continue
-            said = document.get("payments") or []
-            known = set(billing.payment_ids.mapped("external_id"))
-            new = [payment for payment in said if payment["externalId"] not in known]
-            vals_list += [
-                {
-                    "billing_id": billing.id,
-                    "external_id": payment["externalId"],
-                    "date": payment["date"],
-                    "amount": payment["amount"],
-                    "method": payment.get("method") or False,
-                    "reference": payment.get("reference") or False,
-                }
-                for payment in billing._name_unnamed_payments(item, new)
-            ]
-        payments = self.env["school.billing.payment"]._register_all(source, vals_list)
+            known = billing.payment_ids.grouped("external_id")
+            new = []
+            for payment in document.get("payments") or ():
+                registered = known.get(payment["externalId"])
+                if not registered:
+                    new.append(payment)
+                elif not registered._filter_live() and billing._is_said_anew(item, payment):
+                    registered.write(billing._prepare_payment(payment))
+                    bounced += registered
+            vals_list += [billing._prepare_payment(payment) for payment in billing._name_unnamed_payments(item, new)]
+        payments = bounced._register_all(source, vals_list)
         to_pay = {
             item: billing
             for item, billing in billings.items()
@@ -62,7 +58,7 @@ class SchoolBilling(models.Model):
             and billing.move_id.amount_residual
         }
         self.concat(*to_pay.values())._use_credit()
-        payments += self.env["school.billing.payment"]._register_all(
+        payments += payments.browse()._register_all(
             source,
             [
                 {"billing_id": billing.id, "date": billing.issue_date, "amount": billing.move_id.amount_residual}
@@ -136,6 +132,24 @@ class SchoolBilling(models.Model):
             left -= on_account.get(customers[item], 0)
             if currency.compare_amounts(left, 0) > 0:
                 self._refuse_open(item, currency, left, totals[item])
+
+    @api.model
+    def _is_said_anew(self, item: Item, payment: dict) -> bool:
+        """Whether the document says something of ``payment`` that the one before did not, such as another day."""
+        meaning = self._sync_get_parts()["payments"].meaning
+        last = meaning(self, (item.binding.document or {}).get("payments")) or {}
+        (now,) = meaning(self, [payment]).items()
+        return now not in last.items()
+
+    def _prepare_payment(self, payment: dict) -> dict:
+        return {
+            "billing_id": self.id,
+            "external_id": payment["externalId"],
+            "date": payment["date"],
+            "amount": payment["amount"],
+            "method": payment.get("method") or False,
+            "reference": payment.get("reference") or False,
+        }
 
     def _is_newly_paid(self, item: Item) -> bool:
         """Whether the document says that the billing is paid for the first time, or after it said otherwise."""

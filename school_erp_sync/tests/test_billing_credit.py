@@ -117,6 +117,39 @@ class TestBillingCredit(MoneyCase):
         lines = self.billing().payment_ids.payment_id.move_id.line_ids
         self.assertEqual(lines.filtered(lambda line: line.account_id == discount).balance, 2)
 
+    def bounce(self, payment, how):
+        if how == "cancelled":
+            payment.action_draft()
+            payment.action_cancel()
+        else:
+            payment.move_id._reverse_moves(cancel=True)
+
+    def test_a_bounced_cheque_is_registered_again_under_its_id(self):
+        for how in ("cancelled", "reversed"):
+            with self.subTest(how):
+                paid = self.bill("paid", how, payments=self.pay(100, prefix=how))
+                self.send_ok("billings", paid)
+                billing = self.billing(how)
+                first = billing.payment_ids.payment_id
+                self.bounce(first, how)
+                self.assertEqual((self.given(how)["status"] in ("sent", "overdue"), billing.amount_due), (True, 100))
+                self.assertFalse(self.given(how).get("payments"))
+                # Said as before it stays bounced; on another day it was paid in again.
+                self.send_ok("billings", {**paid, "notes": "Please pay"})
+                self.assertEqual(billing.amount_due, 100)
+                again = {**paid, "payments": self.pay(100, prefix=how, date="2025-06-24")}
+                self.send_ok("billings", again)
+                self.assertEqual((billing.state, billing.amount_due, len(billing.payment_ids)), ("paid", 0, 1))
+                self.assertNotEqual(billing.payment_ids.payment_id, first)
+                self.assertEqual(str(billing.payment_ids.payment_id.date), "2025-06-24")
+                self.assertEqual(self.statuses(self.send_ok("billings", again)), ["unchanged"])
+                # Left out, and then said again, as it was.
+                self.bounce(billing.payment_ids.payment_id, how)
+                self.send_ok("billings", {**paid, "status": "sent", "payments": []})
+                self.assertEqual(billing.amount_due, 100)
+                self.send_ok("billings", again)
+                self.assertEqual(billing.amount_due, 0)
+
     def test_cancelled_in_a_locked_period_is_credited(self):
         self.send_ok("billings", self.bill("sent"), self.bill("sent", "BIL-2"))
         self.company.sudo().sale_lock_date = "2025-12-31"
