@@ -30,6 +30,7 @@
         "views/school_sync_source_inbound_views.xml",
         "views/school_fee_schedule_views.xml",
         "views/school_billing_views.xml",
+        "views/account_move_views.xml",
         "views/school_code_views.xml",
         "views/school_school_views.xml",
         "views/school_academic_year_views.xml",

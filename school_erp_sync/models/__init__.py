@@ -30,7 +30,10 @@ from . import res_company
 from . import res_partner
 from . import res_users
 from . import res_users_apikeys
+from . import school_invoiced_mixin
 from . import account_move
+from . import account_move_line
+from . import account_invoice_report
 from . import invoice_accelerator
 from . import account_payment
 from . import product_product

@@ -1,9 +1,14 @@
-from odoo import fields, models
+from collections import defaultdict
+
+from odoo import api, fields, models
 from odoo.tools import SQL
+
+from .school_invoiced_mixin import INVOICED_FIELDS, INVOICED_GROUPS
 
 
 class AccountMove(models.Model):
-    _inherit = "account.move"
+    _name = "account.move"
+    _inherit = ["school.invoiced.mixin", "account.move"]
 
     school_billing_id = fields.Many2one(
         "school.billing",
@@ -14,6 +19,35 @@ class AccountMove(models.Model):
     )
     # Odoo finds by it, in one query a transaction, what to compute anew of a billing; else it searches each time.
     school_current_billing_ids = fields.One2many("school.billing", "move_id", readonly=True)
+    school_fee_heads = fields.Char(
+        "Fee Heads",
+        compute="_compute_school_fee_heads",
+        store=True,
+        groups=INVOICED_GROUPS,
+        help="The fee heads of the lines. Journal items and Invoice Analysis have one each.",
+    )
+
+    @api.depends("line_ids.school_fee_head")
+    def _compute_school_fee_heads(self):
+        for move in self:
+            heads = set(move.line_ids.mapped("school_fee_head")) - {False}
+            move.school_fee_heads = ", ".join(sorted(heads)) or False
+
+    def copy_data(self, default=None):
+        return self._school_add_copied(super().copy_data(default), INVOICED_FIELDS)
+
+    def _school_complete_places(self) -> None:
+        """Say on these invoices where their students are enrolled, which was not known when they were made."""
+        alike = defaultdict(list)
+        for move in self:
+            year = move.school_billing_id.fee_schedule_id.academic_year_id
+            place = move.school_student_id._prepare_invoiced_place(move.invoice_date or move.date, year)
+            if place["school_class"]:
+                alike[tuple(place.items())].append(move.id)
+        # Nothing of the entry itself changes: what Odoo works out and checks of amounts and dates stays.
+        moves = self.with_context(skip_invoice_sync=True, check_move_validity=False, skip_is_manually_modified=True)
+        for place, move_ids in alike.items():
+            moves.browse(move_ids).write(dict(place))
 
     def _reverse_moves(self, default_values_list=None, cancel=False):
         # A credit note that is made in Odoo belongs to the billing as well.

@@ -27,16 +27,19 @@ from .billing_parts import (
     line_to_json,
     quantity_of,
 )
+from .school_invoiced_mixin import INVOICED_FIELDS, PLACE_FIELDS
 
 # What is fixed once an invoice is posted.
 _MONEY_PATHS = ("studentExternalId", "payerExternalId", "currency", "issueDate", "lines", "total")
-_MOVE_PATHS = frozenset({*_MONEY_PATHS, "dueDate", "invoiceNumber", "notes"})
+_MOVE_PATHS = frozenset({*_MONEY_PATHS, "dueDate", "invoiceNumber", "notes", "feeScheduleExternalId"})
 # What the amount of the invoice comes from.
 _TOTAL_PATHS = frozenset({"lines", "total", "currency"})
 # Where the invoice holds what a document says of it, besides the customer and the lines.
 _MOVE_FIELDS = {
+    "studentExternalId": INVOICED_FIELDS,
+    "feeScheduleExternalId": PLACE_FIELDS,
     "currency": ("currency_id",),
-    "issueDate": ("invoice_date",),
+    "issueDate": ("invoice_date", *PLACE_FIELDS),
     # One day for all of it, where somebody had set terms of payment.
     "dueDate": ("invoice_date_due", "invoice_payment_term_id"),
     "invoiceNumber": ("ref", "payment_reference"),
@@ -761,6 +764,8 @@ class SchoolBilling(models.Model):
             "invoice_user_id": False,
             "invoice_line_ids": [Command.create(self._prepare_move_line(line, products, taxes)) for line in lines],
             "school_billing_id": self.id,
+            "school_student_id": self.student_id.id,
+            **self.student_id._prepare_invoiced_place(self.issue_date, self.fee_schedule_id.academic_year_id),
             **self._prepare_move_details(),
         }
 
@@ -772,6 +777,7 @@ class SchoolBilling(models.Model):
             "quantity": float(line["quantity"]),
             "price_unit": float(line["price_unit"]),
             "discount": float(line.get("discount") or 0),
+            "school_fee_head": line["code"] or False,
         }
         if line.get("taxes") is not None:
             vals["tax_ids"] = [Command.set([taxes[name.casefold()].id for name in line["taxes"]])]

@@ -41,7 +41,7 @@ class SchoolReferredMixin(models.AbstractModel):
         return [
             (model, field.name)
             for model, cls in self.env.registry.items()
-            if not cls._abstract and not cls._transient
+            if cls._auto and not cls._abstract and not cls._transient
             for field in cls._fields.values()
             if field.type == "many2one" and field.store and field.comodel_name == self._name and not field.inherited
             if not ondelete or field.ondelete in ondelete

@@ -1,4 +1,5 @@
 from collections import defaultdict
+from datetime import date
 from typing import Any
 
 from odoo import api, fields, models
@@ -50,6 +51,32 @@ class SchoolStudent(models.Model):
             student.current_grade_id = current.grade_id
             student.current_section_id = current.section_id
 
+    def _get_enrollment(self, day: date, year):
+        """Return where the student is enrolled on ``day``, else will be next, else was last.
+
+        :param year: the school year of which it is asked; an enrollment in another one counts only where there is none
+        """
+
+        def rank(enrollment):
+            distance = abs((enrollment.date_start - day).days)
+            return enrollment.academic_year_id == year, enrollment._covers(day), enrollment.date_start > day, -distance
+
+        in_school = self.enrollment_ids.filtered(lambda enrollment: not enrollment.course_id)
+        return max(in_school, key=rank, default=in_school)
+
+    def _prepare_invoiced_place(self, day: date, year) -> dict[str, Any]:
+        """Prepare what an invoice of ``day`` says of where the student is enrolled.
+
+        :param year: the school year that is billed, if that is known
+        """
+        enrollment = self._get_enrollment(day, year)
+        return {
+            "school_class": " ".join(filter(None, (enrollment.grade_id.name, enrollment.section_id.name))) or False,
+            "school_grade_id": enrollment.grade_id.id,
+            "school_year_id": (year or enrollment.academic_year_id).id,
+            "school_campus_id": enrollment.school_id.id,
+        }
+
     def action_open_applications(self):
         """:return: the action that shows what these students applied for"""
         return self._action_open("school_erp_sync.school_application_action")
@@ -95,7 +122,16 @@ class SchoolStudent(models.Model):
             Domain("id", "in", list(given))
             | Domain("student_id", "in", self.ids) & Domain("given_grade_id", "!=", False)
         )
-        return {enrollment: enrollment._apply_given(given[enrollment.id]) for enrollment in enrollments}
+        replaced = {enrollment: enrollment._apply_given(given[enrollment.id]) for enrollment in enrollments}
+        self._complete_invoices()
+        return replaced
+
+    def _complete_invoices(self) -> None:
+        """Say the class on invoices of these students that were made before it was known."""
+        # sudo: it follows from the enrollment, whoever enters that; no invoice is shown.
+        moves = self.env["account.move"].sudo()
+        domain = Domain("school_student_id", "in", self.ids) & Domain("school_class", "=", False)
+        moves.search(domain)._school_complete_places()
 
     def _claim(self) -> None:
         """Let only one transaction at a time change where these students are enrolled.

@@ -19,6 +19,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_fee_schedule,
     test_idempotency_key,
     test_incidents,
+    test_invoiced,
     test_lifecycle,
     test_merge,
     test_models,

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from support import ok, unique
 
-# What differs between any two invoices, or is ours alone.
+# What differs between any two invoices. So do columns of this addon, which only billings fill.
 ACCIDENTS = {
     "id",
     "access_token",
@@ -18,7 +18,6 @@ ACCIDENTS = {
     "move_id",
     "move_name",
     "name",
-    "school_billing_id",
     "sequence_number",
     "write_date",
     "write_uid",
@@ -132,7 +131,7 @@ class School:
         shown = [
             (name, f"(SELECT {_NAMES[other]} FROM {other} WHERE id = t.{name})" if other in _NAMES else f"t.{name}")
             for name, other in columns
-            if name not in ACCIDENTS
+            if name not in ACCIDENTS and not name.startswith("school_")
         ]
         for name, (relation, own, theirs, other) in _LISTS.items() if table == "account_move_line" else ():
             shown.append(

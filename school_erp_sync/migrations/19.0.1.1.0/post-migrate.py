@@ -1,4 +1,7 @@
-"""Groups: Manager no longer includes Writer, and health, religion and caste have a group of their own."""
+"""Groups: Manager no longer includes Writer, and health, religion and caste have a group of their own.
+
+Invoices of billings say whom they are for.
+"""
 
 import logging
 
@@ -31,3 +34,25 @@ def migrate(cr, version):
             source._check_employee_domain()
         except ValidationError as exc:
             _logger.warning("Source %s keeps its filter of employees until it is edited: %s", source.name, exc)
+    _say_whom_invoices_are_for(env)
+
+
+def _say_whom_invoices_are_for(env):
+    """Fill in student, class and fee heads on invoices of billings, and on their items."""
+    env.cr.execute(
+        """
+        UPDATE account_move SET school_student_id = b.student_id
+          FROM school_billing b WHERE b.id = school_billing_id;
+        UPDATE account_move_line SET school_student_id = m.school_student_id
+          FROM account_move m WHERE m.id = move_id AND m.school_billing_id IS NOT NULL;
+        UPDATE account_move_line SET school_fee_head = p.default_code
+          FROM account_move m, product_product p
+         WHERE m.id = move_id AND m.school_billing_id IS NOT NULL AND p.id = product_id AND display_type = 'product';
+        UPDATE account_move SET school_fee_heads = heads.names
+          FROM (SELECT move_id, string_agg(DISTINCT school_fee_head, ', ' ORDER BY school_fee_head) AS names
+                  FROM account_move_line WHERE school_fee_head IS NOT NULL GROUP BY move_id) heads
+         WHERE account_move.id = heads.move_id
+        """
+    )
+    env.invalidate_all()
+    env["account.move"].search([("school_student_id", "!=", False)])._school_complete_places()
