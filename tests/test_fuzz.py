@@ -69,6 +69,7 @@ PAYLOADS = {
     "roster-assignments": _module("roster_assignment").RosterAssignmentDocument,
     "fee-schedules": _module("fee_schedule").FeeScheduleDocument,
     "billings": _module("billing").BillingDocument,
+    "payments": _module("payment").PaymentDocument,
     "teacher/status": _module("employee").TeacherStatus,
 }
 # Their documents take over what others have named.
@@ -285,6 +286,13 @@ def good_document(entity, known):
             "status": "partial",
             "lines": [{"code": "FEE", "quantity": 3, "unitPrice": "33.10", "discount": 10}],
             "payments": [payment],
+        },
+        "payments": {
+            "payerExternalId": known["payer"],
+            "date": "2025-06-10",
+            "amount": 12.5,
+            "currency": "USD",
+            "allocations": [],
         },
     }[entity]
     return {"externalId": external_id, **fields}

@@ -506,6 +506,30 @@ def test_billings(fresh, tables, family, admin, state, policy):
     check(tables, fresh, "billings", document, spellings)
 
 
+def test_payments(fresh, tables, family, admin):
+    child, payer, _other = family
+    bills = [billing(child), billing(child)]
+    ok(fresh.api.post("billings", bills))
+    shares = [{"billingExternalId": one["externalId"], "amount": 100} for one in bills]
+    document = {"externalId": unique("RCT"), "date": "2025-06-10", "amount": 250, "currency": "USD"}
+    document.update({"payerExternalId": payer, "method": "check", "allocations": shares})
+    record_id = ok(fresh.api.post("payments", document), 201)["id"]
+    spellings = {
+        "amount": [250, "250.00"],
+        "status": ["received", None, ABSENT],
+        "method": ["check", " check ", ABSENT],
+        "journal": [None, ABSENT, ""],
+        "reference": [None, ABSENT, ""],
+        "returnDate": [None, ABSENT],
+        "allocations": [shares, shares[::-1], [{**one, "amount": "100.0"} for one in shares], ABSENT],
+    }
+    check(tables, fresh, "payments", document, spellings)
+    payment_id = admin.read_one("school.payment", record_id, "payment_id")["payment_id"][0]
+    for action in ("action_draft", "action_cancel"):
+        admin.call("account.payment", action, [payment_id])
+        assert_given_back_is_unchanged(tables, fresh, "payments", document["externalId"])
+
+
 def test_billings_on_which_people_have_worked(fresh, tables, family, admin):
     """Whatever an accountant does to an invoice, the document that GET gives of it afterwards says nothing new."""
     document = billing(family[0], status="draft", total=400)

@@ -42,6 +42,10 @@ from . import school_fee_mixin
 from . import school_billing
 from . import school_billing_payment
 from . import school_billing_payments
+from . import account_move_line_allot
+from . import school_payment
+from . import school_payment_allocation
+from . import school_billing_allocations
 from . import school_parent_link_fees
 from . import school_fee_installment
 from . import school_fee_line

@@ -1,9 +1,11 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 
 class AccountPayment(models.Model):
     _inherit = "account.payment"
+
+    school_payment_ids = fields.One2many("school.payment", "payment_id", string="Payments from Sources", readonly=True)
 
     @api.model
     def _school_register(self, source, journal, vals_list: list[dict]):
@@ -35,6 +37,16 @@ class AccountPayment(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_reported(self):
+        # sudo: as below.
+        documents = self.env["school.payment"].sudo()
+        booked = documents.search(["|", ("payment_id", "in", self.ids), ("refund_id", "in", self.ids)], limit=1)
+        if booked:
+            raise UserError(
+                self.env._(
+                    "This payment was reported as %(payment)s and cannot be deleted. Cancel it instead.",
+                    payment=booked.name,
+                )
+            )
         # sudo: what a source has reported is kept from those, too, who see nothing of the sync.
         reported = self.env["school.billing.payment"].sudo().search([("payment_id", "in", self.ids)], limit=1)
         if reported:

@@ -113,7 +113,7 @@ class Payments(Part):
                 **{name: payment[name] for name in ("method", "reference") if payment[name]},
             }
             for payment in payments._filter_live()
-        ]
+        ] + record.allocation_ids._to_json_of_billing()
 
 
 class Lines(Part):

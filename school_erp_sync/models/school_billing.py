@@ -222,7 +222,9 @@ class SchoolBilling(models.Model):
     def _compute_amount_overpaid(self):
         for billing in self:
             # sudo: what is left of the payments belongs to the billing; who reads it need not see journal items.
-            lines = billing.sudo().payment_ids.payment_id.move_id.line_ids
+            payments = billing.sudo().payment_ids.payment_id
+            # A payment of several billings is no credit of one of them.
+            lines = payments.filtered(lambda payment: not payment.school_payment_ids).move_id.line_ids
             open_lines = lines.filtered(
                 lambda line: line.account_type == "asset_receivable" and line.parent_state == "posted"
             )

@@ -48,8 +48,16 @@ class SchoolBillingPayment(models.Model):
         )
 
     def _filter_applied(self):
-        """Those of these payments that pay for an invoice: what accountants have undone is theirs."""
-        return self.filtered(lambda payment: payment._get_receivable_lines().filtered("matched_debit_ids"))
+        """Those of these payments that pay for an invoice: what accountants have undone is theirs.
+
+        What has become a document of its own says itself what it pays.
+        """
+        return self.filtered(
+            lambda payment: (
+                payment._get_receivable_lines().filtered("matched_debit_ids")
+                and not payment.payment_id.school_payment_ids
+            )
+        )
 
     def _get_receivable_lines(self):
         return self.payment_id.move_id.line_ids.filtered(

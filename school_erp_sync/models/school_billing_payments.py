@@ -24,7 +24,7 @@ def _purse(line) -> tuple:
 class SchoolBilling(models.Model):
     """The payments of a billing: registered once, and from then on a matter of the accountants."""
 
-    _inherit = "school.billing"
+    _inherit = "school.billing"  # pylint: disable=consider-merging-classes-inherited
 
     @api.model
     def _sync_register_payments(self, source, billings: dict) -> None:
@@ -35,6 +35,8 @@ class SchoolBilling(models.Model):
         accountants do to that payment later is theirs.
         """
         vals_list, bounced = [], self.env["school.billing.payment"]
+        # A payment that is a document of its own says itself what it pays.
+        documents = self._sync_apply_allocations(source, billings)
         for item, billing in billings.items():
             document = item.decision.document
             if document["status"] not in _POSTED:
@@ -43,6 +45,8 @@ class SchoolBilling(models.Model):
             new = []
             for payment in document.get("payments") or ():
                 registered = known.get(payment["externalId"])
+                if payment["externalId"] in documents:
+                    continue
                 if not registered:
                     new.append(payment)
                 elif not registered._filter_live() and billing._is_said_anew(item, payment):
@@ -214,7 +218,7 @@ class SchoolBilling(models.Model):
         """The payments that the source has not named: registered for it, or by accountants."""
         # sudo: what was paid is part of the billing; who reads it need not see payments.
         billing = self.sudo()
-        named = billing.payment_ids.filtered("external_id").payment_id
+        named = billing.payment_ids.filtered("external_id").payment_id + billing.allocation_ids.payment_id.payment_id
         others = (billing.payment_ids.payment_id + billing.move_id.matched_payment_ids - named).filtered(
             lambda payment: payment.state not in ("draft", "canceled", "rejected")
         )

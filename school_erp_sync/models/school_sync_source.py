@@ -500,6 +500,14 @@ class SchoolSyncSource(models.Model):
         identity = [("source_id", "=", self.id), ("entity", "=", entity), ("external_id", "=", external_id)]
         return bindings.search([*identity, ("res_id", "!=", False)]).mapped("res_id")
 
+    def _find_named(self, entity: str, external_ids: Collection[str]) -> dict[str, int]:
+        """The ids of the records of ``entity`` that this source calls ``external_ids``, by externalId."""
+        # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.
+        bindings = self.env["school.sync.binding"].sudo()
+        identities = [("source_id", "=", self.id), ("entity", "=", entity), ("external_id", "in", list(external_ids))]
+        found = bindings.search_fetch([*identities, ("res_id", "!=", False)], ["external_id", "res_id"])
+        return {binding.external_id: binding.res_id for binding in found}
+
     def _bindings_of(self, entity: str, res_ids: Collection[int], fnames: list[str], *, replaced: bool = False):
         """The names that this source uses for the records ``res_ids``; with ``replaced``, those that it used before."""
         # sudo: an API user reads no bindings but through the engine, which asks for its own source's only.

@@ -27,6 +27,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_names,
     test_not_tried,
     test_parking,
+    test_payments,
     test_people,
     test_plan,
     test_problem,
