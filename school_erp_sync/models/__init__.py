@@ -1,6 +1,7 @@
 from . import ir_http
 from . import res_country
 from . import res_country_state
+from . import school_audit_mixin
 from . import school_batch_mixin
 from . import school_referred_mixin
 from . import school_sync_mixin

@@ -8,7 +8,7 @@ from .school_invoiced_mixin import INVOICED_FIELDS, INVOICED_GROUPS
 
 class AccountMove(models.Model):
     _name = "account.move"
-    _inherit = ["school.invoiced.mixin", "account.move"]
+    _inherit = ["school.audit.mixin", "school.invoiced.mixin", "account.move"]
 
     school_billing_id = fields.Many2one(
         "school.billing",

@@ -3,7 +3,8 @@ from odoo.exceptions import UserError
 
 
 class AccountPayment(models.Model):
-    _inherit = "account.payment"
+    _name = "account.payment"
+    _inherit = ["school.audit.mixin", "account.payment"]
 
     school_payment_ids = fields.One2many("school.payment", "payment_id", string="Payments from Sources", readonly=True)
 

@@ -9,6 +9,7 @@ from ..contract.billing import BillingDocument
 from ..contract.money import to_decimal, write_amount
 from ..contract.text import quote
 from ..sync.conflicts import ODOO
+from ..sync.engine import MONEY_CONTEXT
 from ..sync.isolation import check_refused
 from ..sync.item import Item, Refused, Status
 from ..sync.merge import value_at
@@ -64,6 +65,7 @@ class SchoolBilling(models.Model):
 
     _sync_entity = "billings"
     _sync_is_slow = True
+    _sync_is_money = True
     _sync_document = BillingDocument
     _sync_parts = {
         "studentExternalId": Reference("students", "student_id"),
@@ -905,7 +907,8 @@ class SchoolBilling(models.Model):
 
         A customer whom the source or somebody in Odoo has chosen stays.
         """
-        for billing in self:
+        # Those who change people leave no messages.
+        for billing in self.with_context(**MONEY_CONTEXT):
             move, last = billing.move_id, billing.default_partner_id
             if billing.payer_id or move.state != "draft" or move.partner_id != last:
                 continue

@@ -32,6 +32,7 @@ class SchoolPayment(models.Model):
 
     _sync_entity = "payments"
     _sync_is_slow = True
+    _sync_is_money = True
     _sync_document = PaymentDocument
     _sync_after = ("billings",)
     _sync_parts = {

@@ -45,6 +45,9 @@ class SchoolSyncMixin(models.AbstractModel):
     #: whether a large batch may take longer than Odoo gives to one request, so that it begins with a part of it
     _sync_is_slow = False
 
+    #: whether its documents change the books, where each change leaves a message
+    _sync_is_money = False
+
     #: entities, besides those that its parts refer to, whose documents go first when all arrive together
     _sync_after: tuple[str, ...] = ()
 

@@ -42,6 +42,8 @@ SYNC_CONTEXT = {
     "mail_notrack": True,
     "no_reset_password": True,
 }
+# Money is tracked, always: with the messages of a form, written for the whole batch at once.
+MONEY_CONTEXT = {**dict.fromkeys(SYNC_CONTEXT, False), "mail_create_nosubscribe": True, "school_sync_audit": True}
 
 
 class ClaimLost(ConcurrencyError):
@@ -252,7 +254,8 @@ def archive(source, entity: str, external_id: str) -> Item | None:
 
 
 def _model(source, entity: str):
-    return source._sync_model(entity).with_context(**SYNC_CONTEXT)
+    model = source._sync_model(entity)
+    return model.with_context(**(MONEY_CONTEXT if model._sync_is_money else SYNC_CONTEXT))
 
 
 def _decide(source, model, items: list[Item], *, parking_allowed: bool = True, choices=None) -> None:

@@ -7,6 +7,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_academics,
     test_accountant,
     test_allot,
+    test_audit_trail,
     test_batch,
     test_billing,
     test_billing_credit,
