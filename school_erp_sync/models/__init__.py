@@ -19,6 +19,7 @@ from . import school_sync_binding
 from . import school_sync_log
 from . import school_sync_log_line
 from . import school_sync_policy
+from . import school_sync_source_billing
 from . import school_sync_source_inbound
 from . import school_sync_parked
 from . import school_sync_parked_reference

@@ -50,15 +50,19 @@ class SchoolFeeInstallment(models.Model):
             "view_mode": "form",
         }
 
-    def _make_billings(self):
-        """Make a billing with a draft invoice of each of these installments, and link them.
+    def _make_billings(self, source=None):
+        """Make a billing with a draft invoice of each of these installments, of one company, and link them.
 
         The heads of the schedule are shared out over all its installments, so that each head is billed to the cent.
+
+        :param source: the source whose accounting settings count, such as the journal
+        :return: the billings
         """
         billings = self.env["school.billing"].create([part._prepare_billing() for part in self])
-        billings._make_moves([part._prepare_move_lines() for part in self])
+        billings._make_moves([part._prepare_move_lines() for part in self], source)
         for part, billing in zip(self, billings, strict=True):
             part.billing_id = billing
+        return billings
 
     def _prepare_billing(self) -> dict:
         schedule = self.schedule_id

@@ -1,5 +1,3 @@
-from datetime import timedelta
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
@@ -119,8 +117,16 @@ class SchoolFeeSchedule(models.Model):
         installments = self.installment_ids.filtered(lambda installment: not installment.billing_id)
         if not installments:
             raise UserError(self.env._("Every installment has its billing already."))
-        installments._make_billings()
+        for source, parts in installments.grouped(lambda part: part.schedule_id._get_source()).items():
+            for own in parts.grouped("company_id").values():
+                own._make_billings(source)
         return self.action_open_billings()
+
+    def _get_source(self):
+        """The source whose accounting settings count for the schedule: the first that holds it; none if none does."""
+        # sudo: whoever bills a schedule need not see where it came from.
+        bindings = self.sudo().sync_binding_ids.filtered(lambda one: not one.deleted_at and one.source_id.active)
+        return bindings.sorted("id")[:1].source_id
 
     def action_open_billings(self):
         """:return: the action that shows the billings of these schedules"""
@@ -131,29 +137,16 @@ class SchoolFeeSchedule(models.Model):
     @api.model
     def _cron_bill_due_installments(self, limit: int = 100):
         """Bill the installments whose source wants them billed some days before they are due."""
-        domain = self._get_due_domain()
-        Installment = self.env["school.fee.installment"]
-        if not domain:
-            return
-        remaining = Installment.search_count(domain)
-        self.env["ir.cron"]._commit_progress(remaining=remaining)
-        while installments := Installment.search(domain, limit=limit):
-            installments._make_billings()
-            if not self.env["ir.cron"]._commit_progress(len(installments)):
-                break
-
-    @api.model
-    def _get_due_domain(self):
-        today = fields.Date.context_today(self)
-        Domain = fields.Domain
-        domains = [
-            Domain("schedule_id.sync_binding_ids.source_id", "=", source.id)
-            & Domain("due_date", "<=", today + timedelta(days=source.bill_days_before))
-            for source in self.env["school.sync.source"].search([("bill_automatically", "=", True)])
-        ]
-        return domains and Domain.OR(domains) & Domain("billing_id", "=", False) & Domain(
-            "schedule_id.active", "=", True
-        )
+        cron = self.env["ir.cron"]
+        sources = self.env["school.sync.source"].search([("bill_automatically", "=", True)])
+        due = {source: source._find_due_installments() for source in sources}
+        cron._commit_progress(remaining=sum(map(len, due.values())))
+        for source, installments in due.items():
+            for start in range(0, len(installments), limit):
+                group = installments[start : start + limit]
+                source._bill_installments(group)
+                if not cron._commit_progress(len(group)):
+                    return
 
     # ------------------------------------------------------------------
     # From documents to records

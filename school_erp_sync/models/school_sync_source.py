@@ -90,10 +90,6 @@ class SchoolSyncSource(models.Model):
         domain=[("type", "in", ("bank", "cash"))],
         help="Where payments that the source reports are registered. Empty: the first bank journal.",
     )
-    bill_automatically = fields.Boolean(
-        "Bill Installments", help="Make a draft invoice of each installment of this source's fee schedules in time."
-    )
-    bill_days_before = fields.Integer("Days before Due", default=14)
     log_ids = fields.One2many("school.sync.log", "source_id")
     binding_ids = fields.One2many("school.sync.binding", "source_id")
     binding_count = fields.Integer(compute="_compute_counts")

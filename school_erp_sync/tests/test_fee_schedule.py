@@ -117,11 +117,76 @@ class TestFeeSchedule(AccountingCase):
         with self.assertRaises(ValidationError):
             self.schedule().total = 1
 
+    def run_cron(self):
+        with self.enter_registry_test_mode():
+            self.env.ref("school_erp_sync.bill_due_installments_cron").method_direct_trigger()
+        self.env.invalidate_all()
+
     def test_cron_bills_what_is_due_soon_and_nothing_twice(self):
         self.send_ok("fee-schedules", FEES)
         self.source.sudo().write({"bill_automatically": True, "bill_days_before": 10})
-        cron = self.env.ref("school_erp_sync.bill_due_installments_cron")
         for _run in range(2):
-            with self.enter_registry_test_mode():
-                cron.method_direct_trigger()
+            self.run_cron()
             self.assertEqual(len(self.schedule().billing_ids), 3)
+        self.assertEqual(set(self.schedule().billing_ids.mapped("state")), {"draft"})
+
+    def other_school(self):
+        """Another school with the same families: its source, which bills by itself."""
+        north = self.env["res.company"].create({"name": "North School"})
+        self.env["account.chart.template"].try_loading("generic_coa", company=north, install_demo=False)
+        self.env.user.company_ids += north
+        source = self.env["school.sync.source"].create({"name": "North SIS", "company_id": north.id})
+        source.write({"bill_automatically": True, "bill_days_before": 10})
+        source = self.as_api_user(source)
+        self.send_ok("students", STUDENT, source=source)
+        self.send_ok("fee-schedules", FEES, source=source)
+        return source
+
+    def test_cron_bills_each_school_with_the_settings_of_its_source(self):
+        north = self.other_school()
+        journal = self.source._get_invoice_journal().sudo().copy({"name": "Installments", "code": "INST"})
+        self.source.sudo().write(
+            {
+                "bill_automatically": True,
+                "bill_days_before": 10,
+                "bill_action": "send",
+                "invoice_journal_id": journal.id,
+            }
+        )
+        self.send_ok("fee-schedules", FEES)
+        self.run_cron()
+        moves = self.schedule().billing_ids.move_id
+        self.assertEqual((len(moves), moves.journal_id, set(moves.mapped("state"))), (3, journal, {"posted"}))
+        self.assertTrue(all(moves.mapped("is_being_sent")))
+        others = self.env["school.billing"].search([("company_id", "=", north.company_id.id)]).move_id
+        self.assertEqual(
+            (len(others), others.company_id, set(others.mapped("state"))), (3, north.company_id, {"draft"})
+        )
+        self.assertEqual(others.journal_id.company_id, north.company_id)
+        self.assertFalse(any(others.mapped("is_being_sent")))
+
+    def test_cron_goes_on_past_an_installment_and_a_school_that_fail(self):
+        north = self.other_school()
+        self.env["account.journal"].search([("company_id", "=", north.company_id.id)]).active = False
+        self.source.sudo().write({"bill_automatically": True, "bill_days_before": 10, "bill_action": "post"})
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        self.send_ok("fee-schedules", {**FEES, "externalId": "EURO", "currency": "EUR"}, FEES)
+        # Odoo posts no invoice in a currency that is not active.
+        euro.active = False
+        self.send_ok("students", {**STUDENT, "externalId": "LEFT", "studentNumber": "L"})
+        self.send_ok("fee-schedules", {**FEES, "externalId": "GONE", "studentExternalId": "LEFT"})
+        self.student("LEFT").action_archive()
+        self.run_cron()
+        self.assertEqual(set(self.schedule().billing_ids.mapped("state")), {"sent"})
+        self.assertFalse(self._record("fee-schedules", "GONE").billing_ids)
+        self.assertFalse(self._record("fee-schedules", "EURO").billing_ids)
+        problems = self.env["school.sync.incident"].search([("code", "=", "not_billed"), ("state", "=", "open")])
+        self.assertEqual(problems.source_id, self.source.sudo() + north.sudo())
+        failures = problems.filtered(lambda one: one.source_id == self.source.sudo()).failure_ids
+        self.assertEqual(failures.mapped("external_id"), ["EURO"])
+        self.assertIn("currency", failures.message)
+        euro.active = True
+        self.run_cron()
+        self.assertEqual(len(self._record("fee-schedules", "EURO").billing_ids), 3)
+        self.assertEqual(problems.filtered(lambda one: one.state == "open").source_id, north.sudo())
