@@ -243,3 +243,27 @@ def test_matching_contact_is_taken_over_once(admin, tables):
 
     assert statuses(responses) == [201]
     assert tables.one("SELECT count(*) FROM school_parent WHERE partner_id = %s", contact_id) == 1
+
+
+def test_bundles_about_the_same_families_take_turns(fresh, tables):
+    """Many clients send the documents of the same families in pieces; all of it arrives, and no lock remains."""
+    families = []
+    for _ in range(12):
+        guardian, child = parent(), student()
+        child["parents"] = [{"externalId": guardian["externalId"]}]
+        families.append((guardian, child))
+    pieces = [{"students": [child for _guardian, child in families[place:]]} for place in range(12)]
+    pieces += [{"parents": [guardian for guardian, _child in families[: place + 1]]} for place in range(12)]
+    random.Random(1).shuffle(pieces)
+    send = [partial(fresh.api.until_answered, partial(fresh.api.post, "sync", piece)) for piece in pieces]
+    responses = at_once(send)
+
+    # Right away: later requests would clear the connections that they use.
+    assert tables.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    assert statuses(responses) == [200]
+    for guardian, child in families:
+        assert (
+            ok(fresh.api.get(f"students/{child['externalId']}"))["parents"][0]["externalId"] == guardian["externalId"]
+        )
+        bound = "SELECT count(*) FROM school_sync_binding WHERE external_id = %s AND version > 0"
+        assert tables.one(bound, child["externalId"]) == tables.one(bound, guardian["externalId"]) == 1

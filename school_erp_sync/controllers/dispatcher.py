@@ -18,6 +18,7 @@ from odoo.http import Dispatcher, Response
 
 from ..contract.text import Message, _lt, quote
 from ..models.school_sync_source import KEY_SCOPE
+from ..sync import turns
 from ..sync.texts import ENGLISH
 from .idempotency import Replay, claim, named_by
 from .problem import HEADERS, Problem, problem_of
@@ -97,7 +98,8 @@ class SchoolSyncDispatcher(Dispatcher):
         while True:
             try:
                 return self._exchange(endpoint)
-            except _LOST_RACES:
+            except _LOST_RACES as exc:
+                names = getattr(exc, "names", ())
                 is_late = reruns == MOST_RERUNS or time.monotonic() - began > RERUN_SECONDS
                 if is_late or request.env.cr.closed:
                     raise
@@ -106,7 +108,10 @@ class SchoolSyncDispatcher(Dispatcher):
             request.env.cr.rollback()
             request.env.transaction.reset()
             request.registry.reset_changes()
-            _pause(reruns)
+            if names:
+                turns.wait(self.source, names)
+            else:
+                _pause(reruns)
             reruns += 1
 
     def _exchange(self, endpoint):

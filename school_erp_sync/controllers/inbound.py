@@ -288,20 +288,20 @@ def _not_allowed(methods):
     return Problem(405, "method-not-allowed", detail, headers={"Allow": methods})
 
 
-def _item_json(item: Item, model: str):
+def _item_json(item: Item, model: str, env):
     body = {"externalId": item.external_id, "id": item.res_id, "model": model, "status": item.status.value}
     if item.version is not None:
         body["version"] = item.version
     if item.status is Status.PARKED:
         body["missing"] = item.missing_as_json()
-    if item.went_through and (notes := item.notes(request.env)):
+    if item.went_through and (notes := item.notes(env)):
         body["warnings"] = notes
     return body
 
 
 def _answer_one(item: Item, model: str, entity: str):
     code = _STATUS_CODES.get(item.status, 200)
-    body = _item_json(item, model)
+    body = _item_json(item, model, request.env)
     if not item.went_through:
         kind = {422: "invalid-document", 503: "not-tried"}.get(code, item.status.value)
         if item.errors and all(error.code == "reference_missing" for error in item.errors):
@@ -336,9 +336,9 @@ def _answer_bundle(reports: dict[str, Report]):
 
 
 def _report_json(report: Report, *where: str):
-    items = []
+    items, env = [], request.env
     for item in report.items:
-        body = _item_json(item, report.model)
+        body = _item_json(item, report.model, env)
         if item.errors:
             body["errors"] = [error.at(pointer(*where, item.index)).as_json() for error in item.errors]
         items.append(body)

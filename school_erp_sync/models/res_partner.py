@@ -169,6 +169,16 @@ class ResPartner(models.Model):
         }
         (points - points.browse().concat(*first.values())).unlink()
 
+    def _school_check_writable(self, names) -> None:
+        """Check what ``write`` checks for each contact, for all of them at once.
+
+        :param names: of the fields
+        :raises odoo.exceptions.AccessError: the user may not write one of these contacts, or one of the fields
+        """
+        self.check_access("write")
+        for name in names:
+            self._check_field_access(self._fields[name], "write")
+
     @api.model
     def _school_create(self, vals_list):
         """Create the contacts of new persons, many at once. :return: them, in this environment"""

@@ -288,10 +288,12 @@ class SchoolPersonMixin(models.AbstractModel):
         """:param items: each with the id of its contact; several may be about the same"""
         contacts = self.env["res.partner"].browse(contact_id for contact_id, _item in items)
         staff = self._get_staff(contacts)
+        changes = [self._split_values(item.values)[1] for _contact_id, item in items]
+        contacts._school_check_writable({name for values in changes for name in values})
         lists = defaultdict(dict)
-        for contact, (_contact_id, item) in zip(contacts, items, strict=True):
-            values = self._split_values(item.values)[1]
-            if contact in staff and values:
+        # sudo: rights are checked once for all of them, just above.
+        for contact, (_contact_id, item), values in zip(contacts.sudo(), items, changes, strict=True):
+            if values and contact in staff:
                 # Whoever may change a colleague's e-mail may take over the account; and the rest is for HR to keep.
                 item.warn(
                     self.env._(

@@ -8,6 +8,9 @@ from odoo.fields import Domain
 
 from .school_sync_mixin import SENSITIVE
 
+# Made once: json.dumps makes a new one for each document.
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 class SchoolSyncBinding(models.Model):
     """What a source calls a record: (source, entity, externalId) ↔ (model, record id), and what it last said of it."""
@@ -28,6 +31,7 @@ class SchoolSyncBinding(models.Model):
     res_model = fields.Char(required=True)
     version = fields.Integer(default=1, readonly=True, help="Rises by one with each change that the source sent.")
     digest = fields.Char(readonly=True, groups=SENSITIVE)
+    repeat_mark = fields.Char(readonly=True, groups=SENSITIVE, help="Tells whether the same document is sent again.")
     document = fields.Json("Last Document", readonly=True, groups=SENSITIVE, help="In its canonical form.")
     document_text = fields.Text("Document", compute="_compute_document_text", groups=SENSITIVE)
     remarks = fields.Json(readonly=True, help="What Odoo does not understand of the last document, by field.")
@@ -112,4 +116,4 @@ class SchoolSyncBinding(models.Model):
     @api.model
     def _document_text(self, document: Mapping[str, Any]) -> str:
         """``document`` as it is stored: PostgreSQL orders the keys of a jsonb by itself."""
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        return _write(document)

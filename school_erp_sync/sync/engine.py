@@ -15,7 +15,7 @@ from odoo.tools import SQL
 
 from ..contract.base import FieldError, Reading, read_all
 from ..contract.text import quote
-from . import conflicts, parking, renaming
+from . import conflicts, parking, renaming, repeats, turns
 from .budget import Budget
 from .isolation import (
     INTERNAL_ERROR,
@@ -47,7 +47,14 @@ MONEY_CONTEXT = {**dict.fromkeys(SYNC_CONTEXT, False), "mail_create_nosubscribe"
 
 
 class ClaimLost(ConcurrencyError):
-    """Somebody else was first to claim the same documents, and nothing was made yet: to be run again at once."""
+    """Somebody else was first to claim the same documents, and nothing was made yet: to be run again at once.
+
+    ``names`` are the (entity, externalId) for which it is better to :func:`turns.wait` before.
+    """
+
+    def __init__(self, message: str, names: Sequence[tuple[str, str]] = ()):
+        super().__init__(message)
+        self.names = names
 
 
 def run(
@@ -78,18 +85,23 @@ def run(
     return report
 
 
-def _run(source, entity: str, raws, validated: list[list[Item]], *, atomic=False, parking_allowed, budget) -> Report:
-    """As :func:`run`; ``validated`` holds the items of ``raws``, if these have been validated."""
+def _run(
+    source, entity: str, raws, validated: list[list[Item]], *, atomic=False, parking_allowed, budget, heal=True
+) -> Report:
+    """As :func:`run`; ``validated`` holds the items of ``raws``, if these have been validated.
+
+    :param heal: whether to apply what waits for these documents, or leave that to the caller
+    """
     model = _model(source, entity)
     if not validated:
-        validated.append(_validate(model, raws))
+        validated.append(_validate(source, model, raws))
     report = Report(model._name, validated[0])
     with model.env.cr.savepoint() if atomic else nullcontext() as savepoint:
         for wave in renaming.waves(report.items):
             places = {item.index for item in wave}
 
             def make(places=places) -> list[Item]:
-                items = validated.pop() if validated else _validate(model, raws)
+                items = validated.pop() if validated else _validate(source, model, raws)
                 return [item for item in items if item.index in places]
 
             decided = {
@@ -98,7 +110,7 @@ def _run(source, entity: str, raws, validated: list[list[Item]], *, atomic=False
             report.items = [decided.get(item.index, item) for item in report.items]
             if atomic and not all(item.status is None or item.went_through for item in decided.values()):
                 break
-            report.healed += _carry_out(source, model, list(decided.values()), budget)
+            report.healed += _carry_out(source, model, list(decided.values()), budget, heal=heal)
         if atomic and not all(item.went_through for item in report.items):
             savepoint.rollback()
     if atomic and not all(item.went_through for item in report.items):
@@ -124,9 +136,16 @@ def run_bundle(
     how = {"parking_allowed": parking_allowed, "budget": budget or Budget()}
 
     def run_all() -> dict[str, Report]:
-        items = {entity: _validate(_model(source, entity), bundle[entity]) for entity in entities}
+        items = {entity: _validate(source, _model(source, entity), bundle[entity]) for entity in entities}
         claimed = _claim_bundle(source, items)
-        reports = {entity: _run(source, entity, bundle[entity], [items[entity]], **how) for entity in entities}
+        # What waits is applied once, after all that came, and invoices late: their numbers are locked until the commit.
+        # A document that may not wait needs what has waited for those before it.
+        reports = {
+            entity: _run(source, entity, bundle[entity], [items[entity]], heal=not parking_allowed, **how)
+            for entity in entities
+        }
+        if parking_allowed:
+            _heal_after(source, list(reports.values()), how["budget"])
         _catch_up(reports.values(), [healed for report in reports.values() for healed in report.healed])
         _release_unused(source, claimed)
         _explain_missing(source, reports)
@@ -309,14 +328,21 @@ def _carry_out(source, model, items: list[Item], budget: Budget, *, heal: bool =
     parking.settle(source, items)
     if not heal:
         return []
-    healed = _heal(
-        source,
-        budget,
-        arrived=_awaited(model, items),
-        parked=[item.waiting.id for item in items if item.status is Status.PARKED],
-    )
-    _catch_up([Report(model._name, items)], healed)
-    return healed
+    report = Report(model._name, items)
+    _heal_after(source, [report], budget)
+    _catch_up([report], report.healed)
+    return report.healed
+
+
+def _heal_after(source, reports: Sequence[Report], budget: Budget) -> None:
+    """Apply what has waited for the documents of ``reports``, and note it in the last of them."""
+    if reports:
+        reports[-1].healed += _heal(
+            source,
+            budget,
+            arrived=[name for report in reports for name in _awaited(source.env[report.model], report.items)],
+            parked=[item.waiting.id for report in reports for item in report.items if item.status is Status.PARKED],
+        )
 
 
 def _heal(source, budget: Budget, *, arrived=(), parked=(), due=None) -> list[Report]:
@@ -422,11 +448,14 @@ def _roll_back(source, reports: Mapping[Any, Report]) -> None:
 # 1 — validate
 
 
-def _validate(model, raws: Sequence[Any]) -> list[Item]:
-    items = []
-    readings = _read_all(model, raws)
+def _validate(source, model, raws: Sequence[Any]) -> list[Item]:
+    repeated = repeats.find(source, model, raws)
+    items = list(repeated.values())
+    places = [place for place in range(len(raws)) if place not in repeated]
+    readings = _read_all(model, [raws[place] for place in places])
     shown = model._sync_withhold([reading.document for reading in readings])
-    for index, (raw, reading, (document, hidden)) in enumerate(zip(raws, readings, shown, strict=True)):
+    for index, reading, (document, hidden) in zip(places, readings, shown, strict=True):
+        raw = raws[index]
         item = Item(index, raw, document=document, errors=reading.errors, warnings=reading.warnings)
         if hidden:
             item.warn(
@@ -443,6 +472,7 @@ def _validate(model, raws: Sequence[Any]) -> list[Item]:
             item.decision = Decision(Action.REJECT, item.document, "", None)
             item.paths = said_paths(item.document, model._sync_get_parts())
         items.append(item)
+    items.sort(key=lambda item: item.index)
     renaming.refuse_circles(model, items)
     return items
 
@@ -808,6 +838,8 @@ def _claim_bundle(source, items: Mapping[str, list[Item]]) -> list[int]:
     ordered = sorted(parking.unsettled(source, asked), key=lambda claim: (rank[claim[0]], claim[1]))
     if not ordered:
         return []
+    if not turns.take(source, ordered):
+        raise ClaimLost("somebody else applies the same documents", ordered)
     claims = [(*claim, source._sync_model(claim[0])._name) for claim in ordered]
     with _losing_early():
         return list(_insert_claims(source, claims).values())
@@ -943,13 +975,13 @@ def _store_bindings(source, applied: Sequence[Item]) -> None:
             UPDATE school_sync_binding b
                SET res_id = new.res_id, version = new.version, digest = new.digest, document = new.document::jsonb,
                    source_updated_at = new.updated_at AT TIME ZONE 'UTC', deleted_at = NULL, restated = NULL,
-                   remarks = new.remarks::jsonb,
+                   remarks = new.remarks::jsonb, repeat_mark = new.mark,
                    changed_in_odoo_at = COALESCE(new.changed_at, b.changed_in_odoo_at),
                    write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
               FROM unnest(%(ids)s::int[], %(res_ids)s::int[], %(versions)s::int[], %(digests)s::varchar[],
-                          %(documents)s::text[], %(remarks)s::text[], %(times)s::timestamptz[],
+                          %(documents)s::text[], %(remarks)s::text[], %(marks)s::varchar[], %(times)s::timestamptz[],
                           %(changes)s::timestamp[])
-                   AS new(id, res_id, version, digest, document, remarks, updated_at, changed_at)
+                   AS new(id, res_id, version, digest, document, remarks, mark, updated_at, changed_at)
              WHERE b.id = new.id
          RETURNING b.id, EXISTS (SELECT FROM school_sync_parked_reference r
                                   WHERE r.source_id = b.source_id AND r.entity = b.entity
@@ -964,6 +996,7 @@ def _store_bindings(source, applied: Sequence[Item]) -> None:
                 model._document_text(item.decision.document if item.said is None else item.said) for item in applied
             ],
             remarks=[_remarks_text(item) for item in applied],
+            marks=[repeats.mark(item) for item in applied],
             times=[item.decision.updated_at for item in applied],
             changes=[item.changed_at for item in applied],
         ),
@@ -985,13 +1018,14 @@ def _store_times(source, items: list[Item]) -> None:
         SQL(
             """
             UPDATE school_sync_binding b
-               SET source_updated_at = new.updated_at AT TIME ZONE 'UTC'
-              FROM unnest(%(ids)s::int[], %(times)s::timestamptz[]) AS new(id, updated_at)
+               SET source_updated_at = new.updated_at AT TIME ZONE 'UTC', repeat_mark = new.mark
+              FROM unnest(%(ids)s::int[], %(times)s::timestamptz[], %(marks)s::varchar[]) AS new(id, updated_at, mark)
              WHERE b.id = new.id
          RETURNING b.id
             """,
             ids=[item.binding.id for item in items],
             times=[item.decision.updated_at for item in items],
+            marks=[repeats.mark(item) for item in items],
         ),
     )
     source.env["school.sync.binding"].invalidate_model(flush=False)
@@ -1009,9 +1043,10 @@ def _store_restated(source, model, items: list[Item]) -> None:
         SQL(
             """
             UPDATE school_sync_binding b
-               SET digest = new.digest, document = new.document::jsonb, remarks = new.remarks::jsonb, restated = TRUE
-              FROM unnest(%(ids)s::int[], %(digests)s::varchar[], %(documents)s::text[], %(remarks)s::text[])
-                   AS new(id, digest, document, remarks)
+               SET digest = new.digest, document = new.document::jsonb, remarks = new.remarks::jsonb,
+                   repeat_mark = new.mark, restated = TRUE
+              FROM unnest(%(ids)s::int[], %(digests)s::varchar[], %(documents)s::text[], %(remarks)s::text[],
+                          %(marks)s::varchar[]) AS new(id, digest, document, remarks, mark)
              WHERE b.id = new.id
          RETURNING b.id
             """,
@@ -1019,6 +1054,7 @@ def _store_restated(source, model, items: list[Item]) -> None:
             digests=[item.decision.digest for item in items],
             documents=[binding._document_text(item.decision.document) for item in items],
             remarks=[_remarks_text(item) for item in items],
+            marks=[repeats.mark(item) for item in items],
         ),
     )
     binding.invalidate_model(flush=False)

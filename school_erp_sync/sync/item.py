@@ -19,6 +19,9 @@ from .plan import Decision
 class Status(Enum):
     """What became of a document. The values are words of the API."""
 
+    # Each member exists once. Enum's own hash is written in Python, and asked several times for each document.
+    __hash__ = object.__hash__
+
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
@@ -205,6 +208,8 @@ class Item:
     def notes(self, env) -> list[str]:
         """What the sender should know of a document that went through, in the language of ``env``."""
         waits = self.missing if self.status is Status.PARKED else ()
+        if not waits:
+            return self.warnings
         return self.warnings + [self._explain_missing(env, reference) for reference in waits]
 
     def missing_as_json(self) -> list[dict[str, Any]]:

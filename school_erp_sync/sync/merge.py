@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 _ABSENT = object()
+# Made once: json.dumps makes a new one for each document.
+write_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def digest(document: Mapping[str, Any]) -> str:
@@ -14,8 +16,7 @@ def digest(document: Mapping[str, Any]) -> str:
     ``updatedAt`` is not content: a source that touches a record without changing it sends nothing new.
     """
     content = {key: value for key, value in document.items() if key != "updatedAt"}
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(write_canonical(content).encode()).hexdigest()
 
 
 def overlay(last: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_people,
     test_plan,
     test_problem,
+    test_repeats,
+    test_security,
     test_source,
     test_status,
     test_texts,
