@@ -223,6 +223,7 @@ def test_parents(fresh, tables, family):
         relation="Mother",
         phone="+1 650 555 0111",
         address={"permanent": "12 Lake Road", "country": "IN", "state": "KA"},
+        taxNumber="29AAGCB7383J1Z4",
         students=[{"externalId": child, "emergency": True}],
     )
     ok(fresh.api.post("parents", document), 201)
@@ -232,6 +233,7 @@ def test_parents(fresh, tables, family):
         "previousExternalIds": [[older, old], [old], [], None, ABSENT],
         "name": [document["name"], f"  {document['name']} "],
         "occupation": [ABSENT, None, ""],
+        "taxNumber": ["29AAGCB7383J1Z4", "29 aagcb7383j1z4", "29AAGCB-7383-J1Z4", ABSENT],
         "address.country": ["IN", "india", "India", ABSENT],
         "address.state": ["KA", "Karnataka", "karnataka"],
         "address.city": [ABSENT, "", None],

@@ -32,6 +32,7 @@ class Person(Document):
     emails: Emails | None = None
     address: Address | None = None
     language: Name | None = None
+    tax_number: Name | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 
 from ..contract.parent import ParentDocument
 from ..sync.contact_points import reach_parts
-from ..sync.contacts import OfContact, address_parts, name_parts
+from ..sync.contacts import OfContact, TaxNumber, address_parts, name_parts
 from ..sync.languages import Language
 from ..sync.parts import Part
 from .school_parent_link import Links
@@ -29,6 +29,7 @@ class SchoolParent(models.Model):
         "occupation": OfContact("function"),
         **reach_parts(),
         "language": Language("lang"),
+        "taxNumber": TaxNumber("vat"),
         **address_parts(),
         "portalUserId": Part("portal_user_id"),
         _sync_link_path: Links(_sync_link_side),

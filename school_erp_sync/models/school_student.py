@@ -6,7 +6,7 @@ from ..contract.base import Url
 from ..contract.student import StudentDocument, Year
 from ..contract.words import meanings
 from ..sync.contact_points import reach_parts
-from ..sync.contacts import Phone, address_parts, name_parts
+from ..sync.contacts import Phone, TaxNumber, address_parts, name_parts
 from ..sync.languages import Language
 from ..sync.merge import value_at
 from ..sync.parts import EnrichingValue, EnrichingWord, Part, Tags
@@ -44,6 +44,7 @@ class SchoolStudent(models.Model):
         "studentNumber": Part("student_number"),
         **reach_parts(),
         "language": Language("lang"),
+        "taxNumber": TaxNumber("vat"),
         "dob": Part("birth_date"),
         "gender": EnrichingWord("gender", GENDERS),
         "nationality": Part("nationality"),

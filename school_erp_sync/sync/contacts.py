@@ -252,6 +252,40 @@ class State(OfContact):
         return record[self.field].name or record[self.text] or None
 
 
+class TaxNumber(OfContact):
+    """A tax number, which is kept as it is given, and written as Odoo writes those of the country."""
+
+    def meaning(self, model, value):
+        return None if is_empty(value) else "".join(filter(str.isalnum, value)).upper()
+
+    def holds(self, record, value, now):
+        if super().holds(record, value, now):
+            return True
+        # With or without the prefix of its country, and the like.
+        return not is_empty(value) and self.same(record, self._check(record.country_id, value, validation=False), now)
+
+    def remark(self, source, item, value):
+        word = value_at(item.decision.document, "address.country")
+        country = source.env["res.country"].browse((word and source.env["res.country"]._school_find(word)) or None)
+        if self._check(country, value, validation="setnull"):
+            return None
+        return Remark(
+            source.env._(
+                "%(pointer)s %(value)s is not a valid tax number in %(country)s. It was kept as it is.",
+                pointer=pointer(*self.path.split(".")),
+                value=quote(value),
+                country=country.name,
+            )
+        )
+
+    def to_value(self, model, value):
+        return value or False
+
+    def _check(self, country, value, validation) -> str:
+        contacts = country.env["res.partner"].with_context(no_vat_validation=False)
+        return contacts._run_vat_checks(country, value, validation=validation)[0]
+
+
 def address_parts() -> dict[str, Part]:
     """The parts of a person's address. All but the address for letters is the address of the contact."""
     return {

@@ -41,6 +41,8 @@ SYNC_CONTEXT = {
     "mail_create_nosubscribe": True,
     "mail_notrack": True,
     "no_reset_password": True,
+    # Odoo's own way with systems that do not know which tax numbers it takes for valid.
+    "no_vat_validation": True,
 }
 # Money is tracked, always: with the messages of a form, written for the whole batch at once.
 MONEY_CONTEXT = {**dict.fromkeys(SYNC_CONTEXT, False), "mail_create_nosubscribe": True, "school_sync_audit": True}

@@ -45,6 +45,19 @@ class TestBilling(AccountingCase):
         self.assertEqual((move.ref, move.payment_reference), ("PS-2025-0001", "PS-2025-0001"))
         self.assertEqual(move.invoice_line_ids.product_id.mapped("default_code"), ["SCHOOL_FEE", "BUS"])
 
+    def test_address_state_and_tax_number_reach_the_invoice(self):
+        address = {"permanent": "12 Lake Road", "city": "Mysuru", "state": "KA", "country": "IN", "pin": "570001"}
+        said = {"address": address, "taxNumber": "29AAGCB7383J1Z4"}
+        self.send_ok("parents", {**MOTHER, **said})
+        self.send_ok("students", {**STUDENT, "externalId": "ALONE", **said, "taxNumber": "AAGCB7383J"})
+        self.send_ok("billings", BILLING, {**BILLING, "externalId": "BIL-2", "studentExternalId": "ALONE"})
+        for external_id, number in (("BIL-1", "29AAGCB7383J1Z4"), ("BIL-2", "AAGCB7383J")):
+            move = self.billing(external_id).move_id
+            html, _kind = self.env["ir.actions.report"]._render_qweb_html("account.report_invoice", move.ids)
+            for text in ("12 Lake Road", "Mysuru", "KA", "India", "570001", number):
+                self.assertIn(text, html.decode())
+        self.assertEqual(self.document("parents", MOTHER["externalId"])["taxNumber"], "29AAGCB7383J1Z4")
+
     def test_comes_back_and_again_is_unchanged(self):
         self.send_ok("billings", BILLING)
         document = self.document("billings", "BIL-1")

@@ -6,10 +6,10 @@ Every stored field of invoices and journal items is compared, but for what diffe
 import os
 
 import pytest
-from books import Sent, Typed
+from books import School, Sent, Typed
 from charts import FIRST, LAST, MORE_FIRST, MORE_LAST
 from faults import LONG, Sandbox
-from support import Admin
+from support import Admin, ok
 
 CODES = ("TUITION", "BUS", "TAXED", "GROSS")
 
@@ -97,6 +97,57 @@ def check(office, chart):
 @pytest.mark.parametrize("chart", [*FIRST, *(MORE_FIRST if LONG else ())], ids=lambda chart: chart.name)
 def test_same_ledger(office, chart):
     check(office, chart)
+
+
+def test_address_and_tax_number_of_a_guardian_decide_the_taxes(office):
+    """What a document says of the guardian is on the contact before the invoice is made, as e-invoicing needs it."""
+    chart = FIRST[-1]
+    school = School(install(office, chart.addon), office.tables(), chart)
+    api, admin = school.admin.new_source(company_id=school.id).api, school.admin
+    good, bad = "29AAGCB7383J1Z4", "29AAGCB7383J1Z9X"
+    guardians = [
+        {
+            "externalId": number,
+            "name": f"Guardian {number}",
+            "taxNumber": number,
+            "address": {"state": state, "country": "IN"},
+        }
+        for number, state in ((good, "Karnataka"), (bad, "MH"))
+    ]
+    children = [
+        {"externalId": f"S-{number}", "fullName": "Child", "parents": [{"externalId": number, "pays": True}]}
+        for number in (good, bad)
+    ]
+    bills = [
+        {
+            "externalId": f"B-{number}",
+            "studentExternalId": f"S-{number}",
+            "issueDate": "2026-09-01",
+            "dueDate": "2026-12-01",
+            "currency": "INR",
+            "status": "sent",
+            "lines": [line("TUITION", 100)],
+        }
+        for number in (good, bad)
+    ]
+    answer = ok(api.post("sync", {"billings": bills, "students": children, "parents": guardians}))
+    assert [len(item.get("warnings", ())) for item in answer["parents"]["items"]] == [0, 1]
+    ids = [item["id"] for item in answer["billings"]["items"]]
+    moves = [one["move_id"][0] for one in school.call("school.billing", "read", ids, ["move_id"])]
+    names = ["partner_id", "l10n_in_state_id", "fiscal_position_id", "state"]
+    for move, number, state, is_abroad in zip(
+        school.call("account.move", "read", moves, names),
+        (good, bad),
+        ("Karnataka (IN)", "Maharashtra (IN)"),
+        (True, False),
+        strict=True,
+    ):
+        (partner,) = admin.read("res.partner", [("id", "=", move["partner_id"][0])], ["vat"])
+        assert (partner["vat"], move["state"], move["l10n_in_state_id"][1]) == (number, "posted", state)
+        assert ("Inter" in move["fiscal_position_id"][1]) == is_abroad, move
+    # Sent again, as Odoo writes it, it is nothing new.
+    spelled = {**guardians[0], "taxNumber": "29 aagcb7383j1z4"}
+    assert ok(api.post("parents", spelled))["status"] == "unchanged"
 
 
 @pytest.mark.parametrize("chart", [*LAST, *(MORE_LAST if LONG else ())], ids=lambda chart: chart.name)
