@@ -20,6 +20,7 @@ TABLES = {
     "roster-assignments": "school_roster_assignment",
     "fee-schedules": "school_fee_schedule",
     "billings": "school_billing",
+    "payments": "school_payment",
 }
 #: entities whose records are made where another document names them by their code
 NAMED = frozenset({"academic-years", "courses", "sections"})

@@ -286,6 +286,9 @@ def good_document(entity, known):
             "status": "partial",
             "lines": [{"code": "FEE", "quantity": 3, "unitPrice": "33.10", "discount": 10}],
             "payments": [payment],
+            "credits": [
+                {"externalId": f"{external_id}-CR", "date": "2025-06-12", "lines": [{"code": "FEE", "amount": 5}]}
+            ],
         },
         "payments": {
             "payerExternalId": known["payer"],
@@ -359,6 +362,8 @@ def sweep(entity, known):
                             continue
                         document["status"] = "draft"
                         del document["payments"]
+                        if where[0] != "credits":
+                            del document["credits"]
                     put(document, where, value)
                     yield document
 

@@ -483,6 +483,10 @@ def spellings_of_lines():
         {"status": "paid"},
         {"status": "paid", "payments": [{"externalId": "P-1", "date": "2025-06-10", "amount": 400}]},
         {"status": "partial", "payments": [{"externalId": "P-1", "date": "2025-06-10", "amount": 100}]},
+        {
+            "status": "partial",
+            "credits": [{"externalId": "C-1", "date": "2025-06-10", "lines": [{"code": "BUS", "amount": 40}]}],
+        },
         {"status": "cancelled"},
     ],
     ids=lambda state: "-".join(state) + "-" + state["status"],
@@ -505,6 +509,10 @@ def test_billings(fresh, tables, family, admin, state, policy):
         spellings["payerExternalId"] = [ABSENT, None, payer]
     if "payments" not in state:
         spellings["payments"] = [ABSENT, [], None]
+    if "credits" in state:
+        (credit,) = state["credits"]
+        priced = [{"code": "BUS", "label": "BUS", "quantity": 2, "unitPrice": "20.00"}]
+        spellings["credits"] = [[credit], [{**credit, "lines": priced}], [{**credit, "reason": ""}]]
     check(tables, fresh, "billings", document, spellings)
 
 

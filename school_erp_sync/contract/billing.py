@@ -113,6 +113,32 @@ class Payment(Payload):
     reference: Name | None = None
 
 
+class Credit(Payload):
+    """What is taken off a posted invoice. Its own ``externalId`` makes it count once, however often it is sent."""
+
+    external_id: ExternalId
+    date: Date
+    lines: Annotated[list[Line], Field(min_length=1, max_length=500)]
+    total: Money | None = None
+    reason: Name | None = None
+
+    @model_validator(mode="after")
+    def _check_credit(self) -> "Credit":
+        raise_all(self, self._faults())
+        return self
+
+    def _faults(self):
+        if not 0 < (net := total(line.net for line in self.lines)) < LIMIT:
+            yield (
+                ("lines",),
+                fault(
+                    "out_of_range",
+                    _lt("The lines of the credit add up to %(net)s. Send what is taken off, as an amount above 0."),
+                    net=net,
+                ),
+            )
+
+
 class BillingDocument(Document):
     """A billing becomes one customer invoice. Amounts are in ``currency``; ``total`` includes taxes.
 
@@ -131,6 +157,7 @@ class BillingDocument(Document):
     lines: Annotated[list[Line], Field(min_length=1, max_length=500)]
     total: Money | None = None
     payments: Annotated[list[Payment], Field(max_length=200)] | None = None
+    credits: Annotated[list[Credit], Field(max_length=200)] | None = None
     notes: Text | None = None
 
     @model_validator(mode="after")
@@ -167,6 +194,24 @@ class BillingDocument(Document):
                     payment=quote(twice),
                 ),
             )
+        if twice := first_twice(credit.external_id for credit in self.credits or ()):
+            yield (
+                ("credits",),
+                fault(
+                    "named_twice",
+                    _lt("credits names the credit %(credit)s more than once. Send each credit once."),
+                    credit=quote(twice),
+                ),
+            )
+        if self.credits and self.status in ("draft", "cancelled"):
+            yield (
+                ("credits",),
+                fault(
+                    "not_payable",
+                    _lt("A billing with the status %(status)s takes no credits. Send no credits, or another status."),
+                    status=self.status,
+                ),
+            )
         if self.payments and self.status in ("draft", "cancelled"):
             yield (
                 ("payments",),
@@ -176,8 +221,10 @@ class BillingDocument(Document):
                     status=self.status,
                 ),
             )
-        if self.status == "partial" and not self.payments:
+        if self.status == "partial" and not self.payments and not self.credits:
             yield (
                 ("payments",),
-                fault("required", _lt("payments is required where the status is partial. Send what was paid.")),
+                fault(
+                    "required", _lt("payments is required where the status is partial. Send what was paid or credited.")
+                ),
             )

@@ -48,6 +48,7 @@ from . import account_move_line_allot
 from . import school_payment
 from . import school_payment_allocation
 from . import school_billing_allocations
+from . import school_billing_credits
 from . import school_parent_link_fees
 from . import school_fee_installment
 from . import school_fee_line

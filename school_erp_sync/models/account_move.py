@@ -17,6 +17,9 @@ class AccountMove(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+    school_credit = fields.Char(
+        "Credit at Source", readonly=True, copy=False, help="What the source of the billing calls this credit note."
+    )
     # Odoo finds by it, in one query a transaction, what to compute anew of a billing; else it searches each time.
     school_current_billing_ids = fields.One2many("school.billing", "move_id", readonly=True)
     school_fee_heads = fields.Char(
@@ -48,6 +51,12 @@ class AccountMove(models.Model):
         moves = self.with_context(skip_invoice_sync=True, check_move_validity=False, skip_is_manually_modified=True)
         for place, move_ids in alike.items():
             moves.browse(move_ids).write(dict(place))
+
+    def _is_fixed_for_schools(self) -> bool:
+        """Whether Odoo does not let this posted entry be cancelled any more."""
+        self.ensure_one()
+        locks = self._get_violated_lock_dates(self.date, self._affect_tax_report())
+        return bool(locks) or not self.show_reset_to_draft_button
 
     def _reverse_moves(self, default_values_list=None, cancel=False):
         # A credit note that is made in Odoo belongs to the billing as well.

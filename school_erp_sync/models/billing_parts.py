@@ -116,6 +116,48 @@ class Payments(Part):
         ] + record.allocation_ids._to_json_of_billing()
 
 
+class Credits(Part):
+    """What was credited, by the externalId of each credit. A credit note is made of it once, and then is Odoo's."""
+
+    merged = True
+
+    def meaning(self, model, value):
+        lines = Lines()
+        return {
+            credit["externalId"]: (credit["date"], credit.get("reason") or None, lines.meaning(model, credit["lines"]))
+            for credit in value or ()
+        } or None
+
+    def holds(self, record, value, now):
+        return {credit["externalId"] for credit in value or ()} == {credit["externalId"] for credit in now or ()}
+
+    def done(self, record, base, ours, theirs, found):
+        said, held = self.meaning(record, base) or {}, {credit["externalId"] for credit in ours or ()}
+        return all(
+            name in held and said.get(name, credit) == credit
+            for name, credit in (self.meaning(record, theirs) or {}).items()
+        )
+
+    def prepare(self, model, source, items):
+        """Nothing: the model makes what is new."""
+
+    def _read_one(self, record):
+        # sudo: what was credited is part of the billing; who reads it need not see invoices.
+        return [
+            {
+                "externalId": note.school_credit,
+                "date": note.invoice_date.isoformat(),
+                "lines": [
+                    line_to_json(note.currency_id, line)
+                    for line in note.invoice_line_ids
+                    if line.display_type == "product"
+                ],
+                "total": amount_to_json(note.currency_id, note.amount_total),
+            }
+            for note in record.sudo()._get_credit_notes().sorted("id")
+        ]
+
+
 class Lines(Part):
     """The lines of the invoice: codes, texts, amounts and taxes, in no order.
 

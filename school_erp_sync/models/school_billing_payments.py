@@ -110,6 +110,9 @@ class SchoolBilling(models.Model):
         for item, total in totals.items():
             document = item.decision.document
             if item.decision.action is Action.CREATE and document["status"] == "paid" and document.get("payments"):
+                if document.get("credits"):
+                    # What they come to with taxes is known only later.
+                    continue
                 left = total - float(sum(to_decimal(payment["amount"]) for payment in document["payments"]))
                 if left > 0 and document.get("dueDate"):
                     short[item] = left

@@ -198,11 +198,11 @@ class SchoolPayment(models.Model):
         """Take the payment back, so that what it paid is due again.
 
         It is cancelled; where the period is locked, the entry secured or the bank statement matched, an entry of
-        ``day`` reverses it.
+        ``day`` reverses it. Credit notes that it left nothing to take off from do so now.
         """
         self.ensure_one()
         booked, lines = self.payment_id, self._get_receivable_lines()
-        move = booked.move_id
+        move, billings = booked.move_id, self._get_partials().debit_move_id.move_id.school_billing_id
         lines.remove_move_reconcile()
         locks = move.company_id._get_lock_date_violations(move.date, sale=False, purchase=False, tax=False)
         if locks or move.inalterable_hash or booked.reconciled_statement_line_ids:
@@ -211,11 +211,13 @@ class SchoolPayment(models.Model):
         else:
             booked.action_cancel()
         self.allocation_ids.unlink()
+        billings._use_credit_notes()
 
     def _refund(self, source, day) -> None:
         """Book on ``day`` that the money was given back; what it paid is due again."""
         self.ensure_one()
         booked, lines = self.payment_id, self._get_receivable_lines()
+        billings = self._get_partials().debit_move_id.move_id.school_billing_id
         lines.remove_move_reconcile()
         self.refund_id = self.env["account.payment"]._school_register(
             source,
@@ -235,6 +237,7 @@ class SchoolPayment(models.Model):
         back = self.refund_id.move_id.line_ids.filtered(lambda line: line.account_id in lines.account_id)
         (lines + back).reconcile()
         self.allocation_ids.unlink()
+        billings._use_credit_notes()
 
     # ------------------------------------------------------------------
     # From documents to records

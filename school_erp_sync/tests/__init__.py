@@ -15,6 +15,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_conflicts,
     test_contact_merge,
     test_contract,
+    test_credits,
     test_employees,
     test_engine,
     test_fee_schedule,
