@@ -24,6 +24,7 @@ from .isolation import (
     check_refused,
     explain,
     fail_not_tried,
+    isolate,
     note_incident,
 )
 from .item import Binding, Held, Item, Pending, Refusal, Report, Status, Waiting, open_items
@@ -325,8 +326,14 @@ def _decide_isolating(source, model, make: Callable[[], list[Item]], **options) 
 def _carry_out(source, model, items: list[Item], budget: Budget, *, heal: bool = True) -> list[Report]:
     """Steps 4 and 5; :return: the reports of what had waited for it"""
     _apply(source, model, items, budget)
-    parking.keep(source, model._sync_entity, items)
-    conflicts.record(source, model, items)
+    parked = [item for item in items if item.status is Status.PARKED]
+    isolate(model, parked, partial(parking.keep, source, model._sync_entity))
+    # Those of what is applied are recorded with it.
+    undecided = [
+        item for item in items if item.status is Status.CONFLICT or (item.pending and item.status is Status.UNCHANGED)
+    ]
+    isolate(model, undecided, partial(conflicts.record, source, model))
+    _release(source, parked + undecided)
     parking.settle(source, items)
     if not heal:
         return []
@@ -834,7 +841,13 @@ def _claim_bundle(source, items: Mapping[str, list[Item]]) -> list[int]:
         for item in open_items(documents):
             item.digest = digest(item.document)
             asked[entity, item.external_id] = item.digest
-            for reference in model._sync_references(item.document):
+            try:
+                references = list(model._sync_references(item.document))
+            except Exception as exc:
+                # It fails, and is told why, when its turn comes.
+                explain(model, exc)
+                continue
+            for reference in references:
                 asked.setdefault((reference.entity, reference.external_id), None)
     rank = {entity: place for place, entity in enumerate(source._sync_order())}
     ordered = sorted(parking.unsettled(source, asked), key=lambda claim: (rank[claim[0]], claim[1]))
@@ -954,6 +967,7 @@ def _apply_together(source, model, items: Sequence[Item]) -> None:
     _store_bindings(source, items)
     renaming.bind_former(source, model, items)
     model._sync_bound(source, items)
+    conflicts.record(source, model, items)
 
 
 def _release(source, items: list[Item]) -> None:

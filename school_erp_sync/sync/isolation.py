@@ -125,6 +125,26 @@ def _try(model, group: Sequence[Item], apply, incidents: dict[str, str]) -> set[
     return refused
 
 
+def isolate(model, items: Sequence[Item], step: Callable[[Sequence[Item]], None]) -> None:
+    """Do ``step`` with ``items`` together; where that raises, with each alone: one at which it raises fails."""
+    if not items:
+        return
+    try:
+        with model.env.cr.savepoint():
+            step(items)
+    except Exception as exc:
+        explain(model, exc)
+    else:
+        return
+    incidents: dict[str, str] = {}
+    for item in items:
+        try:
+            with model.env.cr.savepoint():
+                step([item])
+        except Exception as exc:
+            item.fail(*(explain(model, exc) or note_incident(model, exc, incidents)))
+
+
 def explain(model, exc: Exception) -> tuple[str, str, str] | None:
     """Return what to tell the sender of a document that raised ``exc``: pointer, code, detail; None if unexpected.
 

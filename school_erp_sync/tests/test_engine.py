@@ -359,6 +359,62 @@ class TestIsolation(SyncCase):
                 savepoint.rollback()
 
     @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_document_that_cannot_be_parked(self):
+        write = type(self.env["school.sync.binding"])._document_text
+
+        def fail(binding, document):
+            if document["externalId"] == "B":
+                raise ValueError
+            return write(binding, document)
+
+        documents = [{**one, "students": ["STU"]} for one in self.parents(*"ABC")]
+        with patch.object(type(self.env["school.sync.binding"]), "_document_text", fail):
+            report = self.send("parents", *documents)
+        self.assertEqual(self.statuses(report), ["parked", "failed", "parked"])
+        self.assertEqual(self.codes(report, 1), {"": "internal_error"})
+        self.send_ok("students", {"externalId": "STU", "fullName": "Ravi"})
+        self.assertEqual(sorted(self.student("STU").link_ids.parent_id.mapped("name")), ["Asha A", "Asha C"])
+        self.assertEqual(self.statuses(self.send_ok("parents", documents[1])), ["created"])
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_conflict_that_cannot_be_kept(self):
+        prepare = type(self.env["school.sync.conflict"])._prepare_values
+
+        def fail(conflicts, source, res_model, item):
+            if item.external_id == "B":
+                raise ValueError
+            return prepare(conflicts, source, res_model, item)
+
+        for policy, status in (("ask", "conflict"), ("odoo", "updated")):
+            with self.subTest(policy), self.cr.savepoint() as savepoint:
+                self.source.sudo().conflict_policy = policy
+                self.send_ok("parents", *self.parents(*"ABC"))
+                for name in "ABC":
+                    self.parent(name).phone = "+91 1111111111"
+                changed = [{**one, "phone": "+91 2222222222", "occupation": "Pilot"} for one in self.parents(*"ABC")]
+                with patch.object(type(self.env["school.sync.conflict"]), "_prepare_values", fail):
+                    report = self.send("parents", *changed)
+                self.assertEqual(self.statuses(report), [status, "failed", status])
+                self.assertFalse(self.parent("B").function)
+                self.assertEqual(self.statuses(self.send("parents", changed[1])), [status])
+                savepoint.rollback()
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
+    def test_document_of_a_bundle_whose_references_cannot_be_told(self):
+        refer = type(self.env["school.parent"])._sync_references
+
+        def fail(parents, document):
+            if document["externalId"] == "B":
+                raise KeyError
+            return refer(parents, document)
+
+        bundle = {"parents": self.parents(*"ABC"), "students": [{"externalId": "STU", "fullName": "Ravi"}]}
+        with patch.object(type(self.env["school.parent"]), "_sync_references", fail):
+            reports = engine.run_bundle(self.source, bundle)
+        self.assertEqual(self.statuses(reports["parents"]), ["created", "failed", "created"])
+        self.assertEqual(self.statuses(reports["students"]), ["created"])
+
+    @mute_logger("odoo.addons.school_erp_sync.sync.isolation")
     def test_where_most_fail_it_is_one_by_one(self):
         def fail(_records):
             raise ValueError
