@@ -215,7 +215,8 @@ def single(lab):
     )
 
 
-#: Every column of a journal item but for what must differ: whose it is, when and by whom it was written.
+#: What must differ between two journal items: whose they are, when and by whom they were written. The columns that the
+#: addon adds, `school_…`, are ours alone.
 OF_THE_ROW = ("id", "move_id", "move_name", "create_uid", "create_date", "write_uid", "write_date")
 
 
@@ -288,14 +289,16 @@ def _bill(document: dict) -> tuple:
 def _journal_items(site, *, billed: bool) -> list[tuple]:
     """The journal items of the newest posted invoice of each reference, made by us (``billed``) or not."""
     return site.query(
-        """
+        r"""
         WITH newest AS (
             SELECT DISTINCT ON (ref) id, ref FROM account_move
              WHERE move_type = 'out_invoice' AND state = 'posted' AND ref LIKE 'INV-STU-%%'
                AND (school_billing_id IS NOT NULL) = %s
              ORDER BY ref, id DESC
         )
-        SELECT newest.ref, to_jsonb(line) - %s::text[]
+        SELECT newest.ref, to_jsonb(line) - %s::text[] - ARRAY(
+                   SELECT attname::text FROM pg_attribute
+                    WHERE attrelid = 'account_move_line'::regclass AND attname LIKE 'school\_%%')
           FROM account_move_line line JOIN newest ON newest.id = line.move_id
          ORDER BY newest.ref, line.id
         """,
