@@ -40,8 +40,11 @@ def wait_until(condition, *, patience=60, pause=0.05):
 class Sandbox:
     """An Odoo server with its own PostgreSQL, to be killed; the server is started again as a supervisor would."""
 
-    def __init__(self, dev):
-        made = subprocess.run([dev, "sandbox"], stdout=subprocess.PIPE, check=True, timeout=600)
+    def __init__(self, name):
+        """:param name: tells it from those of other tests, which may run at the same time"""
+        made = subprocess.run(
+            [os.environ["SCHOOL_SYNC_DEV"], "sandbox", name], stdout=subprocess.PIPE, check=True, timeout=600
+        )
         self._how = json.loads(made.stdout)
         self.url, self.database, self.dsn = self._how["url"], self._how["database"], self._how["dsn"]
         self._server = None

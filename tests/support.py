@@ -120,6 +120,8 @@ class Api:
         with requests.Session() as session:
             session.trust_env = False
             response = session.request(method, self.url + path, headers=headers, **options)
+        # As JSON is; it would be guessed, at length, each time that the text is read.
+        response.encoding = response.encoding or "utf-8"
         if envelope:
             check_envelope(response)
         if self.key:
@@ -313,7 +315,8 @@ class Tables:
 
     def __init__(self, dsn):
         self.dsn = dsn
-        self.connection = psycopg2.connect(dsn)
+        # The tables are small: to start processes that help to count their rows takes longer than to count them.
+        self.connection = psycopg2.connect(dsn, options="-c max_parallel_workers_per_gather=0")
         self.connection.autocommit = True
 
     def rows(self, query, *values):
@@ -370,8 +373,12 @@ class Tables:
 
     def wait_for_a_lock(self, waiting=1, *, or_else=lambda: False, seconds=20):
         """Until as many transactions as are to be ``waiting`` wait for another one, or ``or_else`` is true."""
+        query = """
+            SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+             WHERE NOT granted AND datname = current_database()
+        """
         for _ in range(seconds * 20):
-            if or_else() or self.one("SELECT count(*) FROM pg_locks WHERE NOT granted") >= waiting:
+            if or_else() or self.one(query) >= waiting:
                 return
             time.sleep(0.05)
         raise AssertionError("nobody waits for a lock")

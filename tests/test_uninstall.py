@@ -1,7 +1,5 @@
 """The addon is uninstalled as Odoo does it, and installed again: what stays, what is gone for good."""
 
-import os
-
 import pytest
 from faults import LONG, Sandbox
 from support import Admin, ok, parent, student, unique
@@ -34,7 +32,7 @@ ABOUT_MODELS = (
 
 @pytest.fixture
 def sandbox():
-    box = Sandbox(os.environ["SCHOOL_SYNC_DEV"])
+    box = Sandbox("uninstall")
     yield box
     box.close()
 
