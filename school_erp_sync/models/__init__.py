@@ -36,6 +36,7 @@ from . import school_invoiced_mixin
 from . import account_move
 from . import account_move_line
 from . import account_invoice_report
+from . import account_analytic_account
 from . import invoice_accelerator
 from . import account_payment
 from . import product_product

@@ -3,7 +3,7 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from .school_invoiced_mixin import INVOICED_FIELDS, INVOICED_GROUPS
+from .school_invoiced_mixin import INVOICED_FIELDS, INVOICED_GROUPS, PLACE_FIELDS
 
 
 class AccountMove(models.Model):
@@ -39,6 +39,10 @@ class AccountMove(models.Model):
     def copy_data(self, default=None):
         return self._school_add_copied(super().copy_data(default), INVOICED_FIELDS)
 
+    def _school_get_place(self) -> dict:
+        """Return where the student is enrolled, as this invoice says it."""
+        return {name: self[name] for name in PLACE_FIELDS}
+
     def _school_complete_places(self) -> None:
         """Say on these invoices where their students are enrolled, which was not known when they were made."""
         alike = defaultdict(list)
@@ -51,6 +55,7 @@ class AccountMove(models.Model):
         moves = self.with_context(skip_invoice_sync=True, check_move_validity=False, skip_is_manually_modified=True)
         for place, move_ids in alike.items():
             moves.browse(move_ids).write(dict(place))
+        self.invoice_line_ids._school_update_analytic_accounts()
 
     def _is_fixed_for_schools(self) -> bool:
         """Whether Odoo does not let this posted entry be cancelled any more."""

@@ -15,6 +15,7 @@ from odoo.tools import SQL, ormcache, str2bool
 
 from .school_audit_mixin import AUDIT
 from .school_batch_mixin import BATCH
+from .school_invoiced_mixin import PLACE_FIELDS
 
 _logger = logging.getLogger(__name__)
 
@@ -183,6 +184,7 @@ class AccountMove(models.Model):
     def _school_shape(self, vals: dict, with_amounts: bool, by_customer: bool) -> tuple:
         """What Odoo makes journal items from. Two invoices for which this is equal are alike."""
         partner = self._school_customers([vals])
+        company = self.env["res.company"].browse(vals["company_id"])
         with_amounts = with_amounts or self._school_rounds_sum(vals)
         lines = tuple(
             tuple(
@@ -196,6 +198,8 @@ class AccountMove(models.Model):
             lines,
             partner.property_account_receivable_id,
             by_customer and partner,
+            # What analytic accounts follow from, besides what the lines say.
+            *(company._school_get_plans() and (vals.get(name) for name in PLACE_FIELDS)),
             *(vals.get(name) for name in ("fiscal_position_id", "currency_id", "journal_id", "invoice_date")),
             *(vals.get(name) for name in self._school_get_local_fields()),
         )

@@ -2,7 +2,6 @@ from collections.abc import Iterable
 
 from odoo import api, models
 from odoo.fields import Domain
-from odoo.tools import SQL
 
 
 class ProductProduct(models.Model):
@@ -18,11 +17,8 @@ class ProductProduct(models.Model):
         by_code = self._school_find_fee_heads(company, labels)
         missing = sorted(labels.keys() - by_code.keys())
         if missing:
-            # Odoo allows two products of one reference. Whoever else makes a fee head since our snapshot changes the
-            # same row: PostgreSQL then ends one of both, and Odoo runs it again, seeing the product of the other.
-            self.env.cr.execute(
-                SQL("UPDATE res_company SET write_date = write_date WHERE id = %s", company.id), log_exceptions=False
-            )
+            # Odoo allows two products of one reference.
+            company._school_claim_lists()
             # sudo: a source may bill a new fee head, though it may not edit the product catalogue.
             made = self.sudo().create(
                 [

@@ -585,6 +585,10 @@ class SchoolBilling(models.Model):
         accounting = self._get_accounting(list(lines_by_item.values()), source) if billings else ()
         # Somebody has deleted the invoice of a draft.
         self.concat(*bare.values())._make_moves([lines_by_item[item] for item in bare], source)
+        drawn = self.concat(*(billing for item, billing in billings.items() if item not in bare))
+        if drawn:
+            drawn._make_analytic_accounts(accounting[0])
+        places = {billing: billing.move_id._school_get_place() for billing in drawn}
         reissued = {}
         for item, billing in billings.items():
             move = billing.move_id
@@ -605,6 +609,8 @@ class SchoolBilling(models.Model):
                 else:
                     reissued[billing] = billing.payment_ids._filter_applied()
                     billing._redraw_move(item, lines_by_item[item], accounting)
+        moved = drawn.filtered(lambda billing: billing.move_id._school_get_place() != places[billing])
+        moved.move_id.invoice_line_ids._school_update_analytic_accounts()
         if reissued:
             self.concat(*reissued).move_id.action_post()
             self.env["school.billing.payment"].concat(*reissued.values())._reconcile()
@@ -733,8 +739,21 @@ class SchoolBilling(models.Model):
             billing._prepare_move(lines, products, taxes, journal)
             for billing, lines in zip(self, lines_list, strict=True)
         ]
+        self._make_analytic_accounts(products)
         for billing, move in zip(self, self.env["account.move"]._school_create(vals_list), strict=True):
             billing.move_id = move
+
+    def _make_analytic_accounts(self, products: dict) -> None:
+        """Make the analytic accounts that the invoices of these billings, of one company, are shared out over."""
+        company = self.company_id
+        if not company._school_get_plans():
+            return
+        places = [billing._prepare_place() for billing in self]
+        company._school_make_analytic_accounts(
+            self.env["school.school"].browse({place["school_campus_id"] for place in places} - {False}),
+            self.env["school.grade"].browse({place["school_grade_id"] for place in places} - {False}),
+            {code: product.name for code, product in products.items()},
+        )
 
     def _get_accounting(self, lines_list: list[list[dict]], source=None) -> tuple:
         """What the invoices of these billings are made of: products by code, taxes by name, and the journal."""
@@ -769,7 +788,7 @@ class SchoolBilling(models.Model):
             "invoice_line_ids": [Command.create(self._prepare_move_line(line, products, taxes)) for line in lines],
             "school_billing_id": self.id,
             "school_student_id": self.student_id.id,
-            **self.student_id._prepare_invoiced_place(self.issue_date, self.fee_schedule_id.academic_year_id),
+            **self._prepare_place(),
             **self._prepare_move_details(),
         }
 
@@ -786,6 +805,10 @@ class SchoolBilling(models.Model):
         if line.get("taxes") is not None:
             vals["tax_ids"] = [Command.set([taxes[name.casefold()].id for name in line["taxes"]])]
         return vals
+
+    def _prepare_place(self) -> dict:
+        """Where the student is enrolled, as the invoice says it."""
+        return self.student_id._prepare_invoiced_place(self.issue_date, self.fee_schedule_id.academic_year_id)
 
     def _prepare_move_changes(self, item: Item, accounting: tuple) -> dict:
         """What changes on the invoice where the document does, but for its lines. The rest may be somebody's work."""

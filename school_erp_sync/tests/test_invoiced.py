@@ -201,3 +201,121 @@ class TestInvoiced(InvoicedCase):
         self.env.invalidate_all()
         self.assert_said(move, "Grade 7 A", "7", "2025-2026")
         self.assertEqual(move.school_fee_heads, "BUS, SCHOOL_FEE")
+
+
+@tagged("post_install", "-at_install")
+class TestAnalyticPlans(InvoicedCase):
+    """Lines of invoices go to analytic accounts of the plans that the company chose."""
+
+    def setUp(self):
+        super().setUp()
+        names = {"campus": "School", "grade": "Grade", "fee_head": "Fee Head"}
+        self.plans = {
+            key: self.env["account.analytic.plan"].create({"name": f"{name} of the test"})
+            for key, name in names.items()
+        }
+        self.company.write({f"school_{key}_plan_id": plan.id for key, plan in self.plans.items()})
+        self.send_ok("schools", {"externalId": "NORTH", "name": "North Campus", "code": "N"})
+        self.send_ok("enrollments", {**ENROLLMENT, "schoolExternalId": "NORTH"})
+
+    def accounts(self, move):
+        """The accounts of each line, by plan, as its analytic items have them once it is posted."""
+        result = {}
+        for line in move.invoice_line_ids:
+            found = line.distribution_analytic_account_ids
+            result[line.school_fee_head] = {account.plan_id.name.split()[0]: account.name for account in found}
+            items = line.analytic_line_ids
+            if move.state == "posted":
+                self.assertEqual(sum(items.mapped("amount")), -line.balance)
+                columns = [plan._column_name() for plan in found.plan_id]
+                self.assertEqual({items[name].id for name in columns}, set(found.ids))
+        return result
+
+    def test_lines_go_to_accounts_that_are_made_when_needed(self):
+        self.send_ok("billings", BILLING, *({**BILLING, "externalId": f"BIL-{number}"} for number in range(2, 6)))
+        place = {"School": "North Campus", "Grade": "Grade 7"}
+        expected = {"SCHOOL_FEE": {**place, "Fee": "School Fee"}, "BUS": {**place, "Fee": "Bus"}}
+        for number in range(1, 6):
+            self.assertEqual(self.accounts(self.billing(f"BIL-{number}").move_id), expected)
+        accounts = self.env["account.analytic.account"].search(
+            [("plan_id", "in", [plan.id for plan in self.plans.values()])]
+        )
+        self.assertEqual(sorted(accounts.mapped("code")), ["7", "BUS", "N", "SCHOOL_FEE"])
+        self.assertEqual(accounts.company_id, self.company)
+        # Balances are Odoo's, whose reports know nothing of schools.
+        grade = accounts.filtered(lambda account: account.plan_id == self.plans["grade"])
+        lines = self.env["account.analytic.line"].search([(self.plans["grade"]._column_name(), "=", grade.id)])
+        self.assertAlmostEqual(sum(lines.mapped("amount")), 5 * 389.37)
+
+    def test_off_by_default_and_one_by_one(self):
+        self.company.write({"school_campus_plan_id": False, "school_fee_head_plan_id": False})
+        self.send_ok("billings", BILLING)
+        self.assertEqual(
+            self.accounts(self.billing().move_id), dict.fromkeys(("SCHOOL_FEE", "BUS"), {"Grade": "Grade 7"})
+        )
+        self.company.school_grade_plan_id = False
+        self.send_ok("billings", {**BILLING, "externalId": "BIL-2"})
+        self.assertFalse(any(self.billing("BIL-2").move_id.line_ids.mapped("analytic_distribution")))
+
+    def test_enrollment_that_comes_later_and_another_student(self):
+        guardians = [{"externalId": FATHER["externalId"], "pays": True}]
+        names = {"externalId": "SISTER", "fullName": "Asha Sharma", "dob": "2012-01-01"}
+        self.send_ok("students", {**STUDENT, **names, "parents": guardians})
+        sister = {"studentExternalId": "SISTER", "externalId": "BIL-S"}
+        self.send_ok("billings", {**BILLING, **sister}, {**BILLING, "status": "draft"})
+        move, draft = self.billing("BIL-S").move_id, self.billing().move_id
+        self.assertEqual(self.accounts(move)["BUS"], {"Fee": "Bus"})
+        other = self.env["account.analytic.plan"].create({"name": "Project of the test"})
+        project = self.env["account.analytic.account"].create({"name": "Fair", "plan_id": other.id})
+        for line in (move + draft).invoice_line_ids:
+            key = ",".join([*line.analytic_distribution, str(project.id)])
+            line.analytic_distribution = {key: 100}
+        self.send_ok("enrollments", {**ENROLLMENT, **sister, "externalId": "ENR-S", "gradeLevel": "3"})
+        self.assertEqual(self.accounts(move)["BUS"], {"Fee": "Bus", "Grade": "Grade 3", "Project": "Fair"})
+        changed = {**BILLING, "status": "draft", "studentExternalId": "SISTER"}
+        changed["lines"] = [*BILLING["lines"], {"code": "SPORT", "label": "Sport", "amount": 10}]
+        self.send_ok("billings", {**changed, "total": "399.37"})
+        accounts = self.accounts(draft)
+        self.assertEqual(accounts["BUS"], {"Fee": "Bus", "Grade": "Grade 3", "Project": "Fair"})
+        self.assertEqual(accounts["SPORT"], {"Fee": "Sport", "Grade": "Grade 3"})
+
+    def test_rules_of_other_plans_apply(self):
+        other = self.env["account.analytic.plan"].create({"name": "Project of the test"})
+        project = self.env["account.analytic.account"].create({"name": "Fair", "plan_id": other.id})
+        self.env["account.analytic.distribution.model"].create({"analytic_distribution": {str(project.id): 100}})
+        self.send_ok("billings", BILLING)
+        self.assertEqual(self.accounts_of("BUS"), {"School", "Grade", "Fee", "Project"})
+
+    def accounts_of(self, head):
+        (line,) = self.billing().move_id.invoice_line_ids.filtered(lambda one: one.school_fee_head == head)
+        return {account.plan_id.name.split()[0] for account in line.distribution_analytic_account_ids}
+
+    def test_same_as_in_odoos_own_way(self):
+        def made(prefix):
+            documents = [
+                {
+                    **BILLING,
+                    "externalId": f"{prefix}{number}",
+                    "invoiceNumber": f"N{number}",
+                    "lines": [{"code": "SCHOOL_FEE", "amount": 100 + number % 2}, {"code": "BUS", "amount": 7}],
+                    "total": None,
+                }
+                for number in range(6)
+            ]
+            self.send_ok("billings", *documents)
+            moves = [self.billing(document["externalId"]).move_id for document in documents]
+            return [
+                [
+                    (line.name, line.balance, line.account_id, line.analytic_distribution, line.school_class)
+                    + tuple(
+                        (one.amount, one.name, *(one[plan._column_name()].id for plan in self.plans.values()))
+                        for one in line.analytic_line_ids
+                    )
+                    for line in move.line_ids.sorted(lambda line: (line.display_type, line.school_fee_head or ""))
+                ]
+                for move in moves
+            ]
+
+        together = made("A")
+        self.env["ir.config_parameter"].set_param("school_erp_sync.accelerate_invoices", "0")
+        self.assertEqual(made("B"), together)

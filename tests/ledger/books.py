@@ -33,6 +33,13 @@ _NAMES = {
     "product_product": "default_code",
     "res_partner": "name",
 }
+# Analytic accounts by their codes: Odoo says them in JSON.
+_ANALYTIC = """
+(SELECT jsonb_object_agg(
+            (SELECT string_agg(code, ',' ORDER BY code) FROM account_analytic_account
+              WHERE id = ANY(string_to_array(key, ',')::int[])), value)
+   FROM jsonb_each(t.analytic_distribution))
+"""
 _LISTS = {
     "taxes": (
         "account_move_line_account_tax_rel",
@@ -133,6 +140,7 @@ class School:
             for name, other in columns
             if name not in ACCIDENTS and not name.startswith("school_")
         ]
+        shown = [(name, _ANALYTIC if name == "analytic_distribution" else what) for name, what in shown]
         for name, (relation, own, theirs, other) in _LISTS.items() if table == "account_move_line" else ():
             shown.append(
                 (
@@ -184,6 +192,26 @@ class Sent(School):
         partners = admin.call("school.parent", "read", ids, ["name", "partner_id"], context=self.context)
         self.know({one["name"]: one["partner_id"][0] for one in partners})
 
+    def share_out(self, plans, grades):
+        """Have invoices go to analytic accounts of ``plans``.
+
+        :param grades: the grade of each student
+        """
+        grade_plan, head_plan = plans
+        self.admin.write("res.company", self.id, school_grade_plan_id=grade_plan, school_fee_head_plan_id=head_plan)
+        enrollments = [
+            {
+                "externalId": f"E-{student}",
+                "studentExternalId": student,
+                "academicYear": "2026",
+                "gradeLevel": grade,
+                "startDate": "2026-01-01",
+                "status": "active",
+            }
+            for student, grade in grades.items()
+        ]
+        ok(self.api.post("enrollments", enrollments))
+
     def bill(self, billings):
         """:return: the ids of the invoices"""
         answer = ok(self.api.post("billings", billings))
@@ -199,6 +227,18 @@ class Typed(School):
         names = [f"Guardian {number:02}" for number in range(families)]
         values = [{"name": name, "ref": f"P{name[-2:]}", "company_id": self.id} for name in names]
         self.know(dict(zip(names, self.call("res.partner", "create", values), strict=True)))
+        self.grades, self.accounts = {}, {}
+
+    def share_out(self, plans, grades):
+        """Have invoices go to analytic accounts of ``plans``.
+
+        :param grades: the grade of each student
+        """
+        self.grades = grades
+        for plan, codes in zip(plans, (set(grades.values()), self.products), strict=True):
+            for code in codes:
+                values = {"name": code, "code": code, "plan_id": plan, "company_id": self.id}
+                (self.accounts[code],) = self.call("account.analytic.account", "create", [values])
 
     def bill(self, billings):
         """:return: the ids of the invoices, made and posted one by one"""
@@ -217,14 +257,18 @@ class Typed(School):
             "invoice_date_due": billing["dueDate"],
             "ref": billing["invoiceNumber"],
             "payment_reference": billing["invoiceNumber"],
-            "invoice_line_ids": [(0, 0, self._line(line)) for line in billing["lines"]],
+            "invoice_line_ids": [
+                (0, 0, self._line(line, self.grades.get(billing["studentExternalId"]))) for line in billing["lines"]
+            ],
         }
         (move_id,) = self.call("account.move", "create", [values])
         self.call("account.move", "action_post", [move_id])
         return move_id
 
-    def _line(self, line):
+    def _line(self, line, grade):
+        accounts = sorted((self.accounts[grade], self.accounts[line["code"]])) if grade else ()
         return {
+            **({"analytic_distribution": {",".join(map(str, accounts)): 100}} if accounts else {}),
             "product_id": self.products[line["code"]],
             "name": line["label"],
             "quantity": float(line.get("quantity", 1)),

@@ -7,7 +7,7 @@ import pytest
 from books import School, Sent, Typed
 from charts import FIRST, LAST, MORE_FIRST, MORE_LAST
 from faults import LONG, Sandbox
-from support import Admin, ok
+from support import Admin, ok, unique
 
 CODES = ("TUITION", "BUS", "TAXED", "GROSS")
 
@@ -43,6 +43,7 @@ SCENARIOS = {
     "taxes": lambda number: [line("TAXED", 100 + number % 3), line("TUITION", 50)],
     "taxes included": lambda _number: [line("GROSS", "99.99"), line("TAXED", "10.01", discount=5)],
 }
+ANALYTIC = {"analytic plans": lambda number: [line("TAXED", 100 + number % 2), line("TUITION", 50), line("BUS", 7)]}
 
 
 def billings(scenario, currency, day, families):
@@ -55,7 +56,7 @@ def billings(scenario, currency, day, families):
             "dueDate": "2026-12-01",
             "currency": currency,
             "status": "sent",
-            "lines": SCENARIOS[scenario](number),
+            "lines": (SCENARIOS | ANALYTIC)[scenario](number),
         }
         for number in range(families)
     ]
@@ -92,6 +93,12 @@ def check(office, chart):
             admin.write("res.company", school.id, tax_calculation_rounding_method=method)
         for scenario in scenarios:
             compare(*both, scenario, currency, day)
+    admin.write("res.users", admin.uid, group_ids=[(4, admin.group("analytic.group_analytic_accounting"))])
+    plans = [admin.create("account.analytic.plan", name=unique(name)) for name in ("Grade", "Fee Head")]
+    for school in both:
+        school.share_out(plans, {f"S{number:02}": str(number % 3 + 1) for number in range(families)})
+    for scenario in ANALYTIC:
+        compare(*both, scenario, currency, "2026-09-03")
 
 
 @pytest.mark.parametrize("chart", [*FIRST, *(MORE_FIRST if LONG else ())], ids=lambda chart: chart.name)
