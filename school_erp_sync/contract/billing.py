@@ -140,7 +140,9 @@ class Credit(Payload):
 
 
 class BillingDocument(Document):
-    """A billing becomes one customer invoice. Amounts are in ``currency``; ``total`` includes taxes.
+    """A billing becomes one customer invoice, or a credit note where it is below zero.
+
+    Amounts are in ``currency``; ``total`` includes taxes.
 
     ``status``: draft, or sent/overdue (posted), partial/paid (posted and paid as far as ``payments`` say; ``paid``
     without payments registers what is open, once), or cancelled.
@@ -210,6 +212,14 @@ class BillingDocument(Document):
                     "not_payable",
                     _lt("A billing with the status %(status)s takes no credits. Send no credits, or another status."),
                     status=self.status,
+                ),
+            )
+        if (self.payments or self.credits) and total(line.net for line in self.lines) < 0:
+            yield (
+                ("payments" if self.payments else "credits",),
+                fault(
+                    "not_payable",
+                    _lt("A billing below zero is a credit note and takes no payments and no credits. Send none."),
                 ),
             )
         if self.payments and self.status in ("draft", "cancelled"):

@@ -57,6 +57,18 @@ class AccountMove(models.Model):
             moves.browse(move_ids).write(dict(place))
         self.invoice_line_ids._school_update_analytic_accounts()
 
+    def _school_sign(self) -> int:
+        """Return -1 for a credit note, of which a billing says every amount the other way round."""
+        return -1 if self.move_type == "out_refund" else 1
+
+    def _school_switch_negative(self):
+        """Make credit notes of the invoices below zero, and the other way round, before they are posted.
+
+        :return: those of these moves that are credit notes
+        """
+        self.filtered(lambda move: move.amount_total < 0 and not move.posted_before).action_switch_move_type()
+        return self.filtered(lambda move: move.move_type == "out_refund")
+
     def _is_fixed_for_schools(self) -> bool:
         """Whether Odoo does not let this posted entry be cancelled any more."""
         self.ensure_one()

@@ -220,7 +220,7 @@ class Lines(Part):
 
     def _read_one(self, record):
         return [
-            line_to_json(record.currency_id, line)
+            line_to_json(record.currency_id, line, record.move_id._school_sign())
             for line in record.move_id.invoice_line_ids
             if line.display_type == "product"
         ]
@@ -255,9 +255,13 @@ def amount_of(line: dict) -> Decimal:
     return quantity_of(line) * to_decimal(line["unitPrice"]) * (100 - to_decimal(line.get("discount") or 0)) / 100
 
 
-def line_to_json(currency, line) -> dict:
-    """A line of an invoice as a document says it."""
+def line_to_json(currency, line, sign: int = 1) -> dict:
+    """A line of an invoice as a document says it.
+
+    :param sign: -1 where the line of a credit note is said as one of a billing
+    """
     quantity, price, discount = (to_decimal(line[name]) for name in LINE_AMOUNT)
+    quantity *= sign
     if not LEAST <= quantity <= MOST:
         # People may type how many no document can say.
         quantity, price = to_decimal(1), quantity * price

@@ -141,8 +141,9 @@ class SchoolBilling(models.Model):
         index=True,
     )
     is_overdue = fields.Boolean(compute="_compute_is_overdue", search="_search_is_overdue")
-    amount_total = fields.Monetary("Total", related="move_id.amount_total", store=True)
-    amount_due = fields.Monetary("Due", related="move_id.amount_residual", store=True)
+    # Below zero where the invoice is a credit note.
+    amount_total = fields.Monetary("Total", related="move_id.amount_total_in_currency_signed", store=True)
+    amount_due = fields.Monetary("Due", compute="_compute_amount_due", store=True)
     amount_paid = fields.Monetary("Paid", compute="_compute_amount_paid", store=True)
     amount_credited = fields.Monetary(
         "Credited",
@@ -190,33 +191,42 @@ class SchoolBilling(models.Model):
     def _compute_state(self):
         for billing in self:
             move = billing.move_id
-            if move.state == "cancel" or move.payment_state == "reversed":
+            # What the credit note of another billing pays is paid.
+            is_credited = move.payment_state == "reversed" and bool(move.reversal_move_ids)
+            if move.state == "cancel" or is_credited:
                 billing.state = "cancelled"
             elif move.state != "posted":
                 billing.state = "draft"
-            elif move.payment_state in ("paid", "in_payment"):
+            elif move.payment_state in ("paid", "in_payment", "reversed"):
                 billing.state = "paid"
             else:
                 billing.state = "partial" if move.payment_state == "partial" else "sent"
 
-    @api.depends("state", "due_date")
+    @api.depends("state", "due_date", "amount_due")
     def _compute_is_overdue(self):
         today = fields.Date.context_today(self)
         for billing in self:
-            billing.is_overdue = billing.state in ("sent", "partial") and billing.due_date < today
+            is_due = billing.state in ("sent", "partial") and billing.amount_due > 0
+            billing.is_overdue = is_due and billing.due_date < today
 
     @api.model
     def _search_is_overdue(self, operator, value):
         if operator != "in":
             return NotImplemented
-        return Domain("state", "in", ("sent", "partial")) & Domain("due_date", "<", fields.Date.context_today(self))
+        is_due = Domain("state", "in", ("sent", "partial")) & Domain("amount_due", ">", 0)
+        return is_due & Domain("due_date", "<", fields.Date.context_today(self))
+
+    @api.depends("move_id.amount_residual", "move_id.move_type")
+    def _compute_amount_due(self):
+        for billing in self:
+            billing.amount_due = billing.move_id._school_sign() * billing.move_id.amount_residual
 
     @api.depends("amount_total", "amount_due", "state")
     def _compute_amount_paid(self):
         less = self.filtered(lambda one: one.move_id.state == "posted" and one.amount_total != one.amount_due)
         paid = less.move_id._school_sum_payments()
         for billing in self:
-            billing.amount_paid = paid.get(billing.move_id, 0)
+            billing.amount_paid = billing.move_id._school_sign() * paid.get(billing.move_id, 0)
             off = billing.amount_total - billing.amount_due - billing.amount_paid if billing in less else 0
             billing.amount_credited = billing.currency_id.round(off)
 
@@ -389,13 +399,12 @@ class SchoolBilling(models.Model):
 
     @api.model
     def _refuse_total(self, item: Item, currency, made: float, tax: float = 0) -> bool:
-        """Refuse the document of ``item`` if an invoice over ``made`` is not what it says, or cannot be posted.
+        """Refuse the document of ``item`` if an invoice over ``made`` is not what it says.
 
         :param tax: the part of ``made`` that is taxes
         :return: whether it was refused
         """
-        document = item.decision.document
-        total, posted = document.get("total"), document.get("status") in _POSTED
+        total = item.decision.document.get("total")
         if total is not None and currency.compare_amounts(made, total):
             numbers = {"total": currency._school_write(total), "made": currency._school_write(made)}
             if tax:
@@ -407,13 +416,6 @@ class SchoolBilling(models.Model):
             else:
                 detail = self.env._("The total is %(total)s, but the lines add up to %(made)s.", **numbers)
             item.fail("/total", "total_mismatch", detail)
-            return True
-        if posted and currency.compare_amounts(made, 0) < 0:
-            detail = self.env._(
-                "The lines add up to %(made)s. An invoice cannot be negative; register a credit note in Odoo.",
-                made=currency._school_write(made),
-            )
-            item.fail("/lines", "negative_total", detail)
             return True
         return False
 
@@ -612,7 +614,9 @@ class SchoolBilling(models.Model):
         moved = drawn.filtered(lambda billing: billing.move_id._school_get_place() != places[billing])
         moved.move_id.invoice_line_ids._school_update_analytic_accounts()
         if reissued:
-            self.concat(*reissued).move_id.action_post()
+            moves = self.concat(*reissued).move_id
+            moves._school_switch_negative()
+            moves.action_post()
             self.env["school.billing.payment"].concat(*reissued.values())._reconcile()
 
     @api.model
@@ -650,7 +654,9 @@ class SchoolBilling(models.Model):
                 )
             )
         to_post = self.env["account.move"].concat(*(move for item, move in drafts.items() if item not in at_work))
-        to_post._school_post()
+        credit_notes = to_post._school_switch_negative()
+        credit_notes.action_post()
+        (to_post - credit_notes)._school_post()
         for item, billing in billings.items():
             if billing.move_id in to_post and billing.move_id.date > billing.issue_date:
                 item.warn(
@@ -829,6 +835,7 @@ class SchoolBilling(models.Model):
             return {}
         products, taxes, _journal = accounting
         # Where one side has won, or is put back, its lines are taken as they are.
+        sign = self.move_id._school_sign()
         settled = item.restored or "lines" in {clash.path for clash, _winner in item.clashes}
         last = [] if settled else self._sync_prepare_lines(item.binding.document)
         held = by_code(
@@ -840,9 +847,10 @@ class SchoolBilling(models.Model):
         commands = []
         for key, line in by_code((line["code"], line) for line in lines).items():
             vals = self._prepare_move_line(line, products, taxes)
+            vals["quantity"] *= sign
             if present := held.pop(key, None):
                 known = before.get(key, {})
-                said, now = _as_sent(known) if known else None, line_to_json(self.currency_id, present)
+                said, now = _as_sent(known) if known else None, line_to_json(self.currency_id, present, sign)
                 if known and self.currency_id.compare_amounts(float(amount_of(said)), float(amount_of(now))):
                     # Lines of one code in another order than they were sent in: only all of it is right.
                     known = {}
@@ -949,7 +957,8 @@ class SchoolBilling(models.Model):
         if "lines" in {clash.path for clash, winner in item.clashes if winner == ODOO}:
             # So is what they come to.
             return
-        self._refuse_total(item, self.currency_id, move.amount_total, move.amount_tax)
+        tax = move.amount_tax * move._school_sign()
+        self._refuse_total(item, self.currency_id, self.amount_total, tax)
 
     def _cancel_move(self, source=None) -> None:
         """Cancel the invoice as far as Odoo allows it.

@@ -15,6 +15,10 @@ class SchoolBilling(models.Model):
         """:return: the journal items of the invoices that the customers owe"""
         return self.move_id.line_ids.filtered(lambda line: line.account_type == "asset_receivable")
 
+    def _is_payable(self) -> bool:
+        """Whether payments of the customer can pay the invoice: it is posted, and no credit note."""
+        return self.move_id.state == "posted" and self.move_id.move_type == "out_invoice"
+
     @api.model
     def _sync_apply_allocations(self, source, billings: dict) -> set[str]:
         """Have payments that are documents of their own pay ``billings``, by item, which are posted by now.

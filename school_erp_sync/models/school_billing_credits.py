@@ -111,7 +111,7 @@ class SchoolBilling(models.Model):
         """Make and post the credit notes that the documents of ``billings``, by item, name for the first time."""
         new = []
         for item, billing in billings.items():
-            if item.decision.document["status"] not in _POSTED or billing.move_id.state != "posted":
+            if item.decision.document["status"] not in _POSTED or not billing._is_payable():
                 continue
             if item.res_id and (changed := billing._get_changed_credits(item)):
                 # Only where the source has Odoo reverse and reissue.

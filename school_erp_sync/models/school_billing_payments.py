@@ -34,6 +34,8 @@ class SchoolBilling(models.Model):
         the document names no payment, the rest is registered; only where it says so for the first time, or anew: what
         accountants do to that payment later is theirs.
         """
+        # What is given back is no money received.
+        billings = {item: one for item, one in billings.items() if one.move_id.move_type != "out_refund"}
         vals_list, bounced = [], self.env["school.billing.payment"]
         # A payment that is a document of its own says itself what it pays.
         documents = self._sync_apply_allocations(source, billings)

@@ -55,7 +55,7 @@ class SchoolPaymentAllocation(models.Model):
 
     def _apply(self) -> None:
         """Reconcile the payments with posted invoices, for just what is allocated and as far as it goes."""
-        posted = self.filtered(lambda one: one.billing_id.move_id.state == "posted" and one.payment_id._is_live())
+        posted = self.filtered(lambda one: one.billing_id._is_payable() and one.payment_id._is_live())
         credits = {one: one.payment_id._get_receivable_lines() for one in posted}
         debits = {one: one.billing_id._get_receivable_lines().sorted("date_maturity") for one in posted}
         lines = self.env["account.move.line"].concat(*credits.values(), *debits.values())

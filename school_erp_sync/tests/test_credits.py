@@ -100,3 +100,33 @@ class TestCredits(MoneyCase):
         self.notes().filtered("school_credit").button_cancel()
         self.send_ok("billings", self.bill(credits=[self.credit()], notes="Thank you"))
         self.assertEqual(self.billing().amount_due, 70)
+
+    def test_a_billing_below_zero_is_a_credit_note(self):
+        document = self.bill("draft", lines=[{"code": "FEE", "amount": -60}, {"code": "BUS", "amount": 20}], total=-40)
+        self.send_ok("billings", document)
+        self.assertEqual((self.billing().amount_total, self.billing().move_id.move_type), (-40, "out_invoice"))
+        document["status"] = "sent"
+        self.send_ok("billings", document, {**document, "externalId": "BIL-2"}, self.bill(external_id="BIL-3"))
+        for external_id in ("BIL-1", "BIL-2"):
+            billing, given = self.billing(external_id), self.given(external_id)
+            move = billing.move_id
+            self.assertEqual((move.move_type, move.state, move.amount_total), ("out_refund", "posted", 40))
+            self.assertEqual((billing.amount_total, billing.amount_due, billing.is_overdue), (-40, -40, False))
+            self.assertEqual((given["total"], given["lines"], given["status"]), (-40, document["lines"], "sent"))
+            for again in ({**document, "externalId": external_id}, {**given, "externalId": external_id}):
+                self.assertEqual(self.statuses(self.send_ok("billings", again)), ["unchanged"])
+        payments = [{"externalId": "P-1", "date": "2025-06-10", "amount": 40}]
+        report = self.send("billings", {**document, "payments": payments})
+        self.assertEqual(self.codes(report), {"/payments": "not_payable"})
+        report = self.send("billings", {**document, "lines": [{"code": "FEE", "amount": -50}], "total": -50})
+        self.assertEqual(self.codes(report), {"/lines": "posted_invoice", "/total": "posted_invoice"})
+        # Drawn up anew, it is a credit note over less, and then an invoice.
+        self.source.sudo().posted_policy = "reissue"
+        for amount, move_type in ((-50, "out_refund"), (30, "out_invoice")):
+            self.send_ok("billings", {**document, "lines": [{"code": "FEE", "amount": amount}], "total": amount})
+            billing = self.billing()
+            self.assertEqual((billing.amount_due, billing.move_id.move_type), (amount, move_type))
+            self.assertEqual(billing.move_id.state, "posted")
+        # What the family has to the good pays the next billing that is said to be paid.
+        self.send_ok("billings", self.bill("paid", "BIL-4", lines=[{"code": "FEE", "amount": 40}]))
+        self.assertEqual((self.billing("BIL-4").state, len(self.billing("BIL-4").payment_ids)), ("paid", 0))
