@@ -31,6 +31,7 @@
         "views/school_fee_schedule_views.xml",
         "views/school_billing_views.xml",
         "views/account_move_views.xml",
+        "views/school_statement_views.xml",
         "views/school_payment_views.xml",
         "views/school_code_views.xml",
         "views/school_school_views.xml",

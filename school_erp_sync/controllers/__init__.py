@@ -1,1 +1,1 @@
-from . import dispatcher, employees, inbound, redaction
+from . import dispatcher, employees, inbound, redaction, statements

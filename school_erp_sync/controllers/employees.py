@@ -42,7 +42,7 @@ class SchoolSyncEmployeeController(http.Controller):
             )
         except BadCursor as exc:
             raise bad_cursor() from exc
-        return _answer({"items": items, "nextCursor": cursor})
+        return answer_tagged({"items": items, "nextCursor": cursor})
 
     @sync_route("/api/employees/<everything:external_id>", "GET", allow=_READ)
     def read_employee(self, source, external_id):
@@ -53,7 +53,7 @@ class SchoolSyncEmployeeController(http.Controller):
         if document is None:
             detail = Message(_lt("This source was given no employee %(name)s."), name=quote(external_id))
             raise Problem(404, "not-found", detail)
-        return _answer(document)
+        return answer_tagged(document)
 
     @sync_route("/api/teacher/status", "POST", allow="POST, OPTIONS")
     def report_status(self, source):
@@ -76,7 +76,7 @@ def _check_sends(source):
         raise Problem(403, "not-enabled", detail)
 
 
-def _answer(body):
+def answer_tagged(body):
     """``body`` under a tag of its own, or 304 where the client holds just that already."""
     response = json_response(body, 200)
     return preconditions.under_tag(response, hashlib.sha256(response.get_data()).hexdigest()[:32])

@@ -12,7 +12,7 @@ from odoo.modules import Manifest
 from ..contract.base import DateTime, FieldError, pointer
 from ..contract.text import Message, _lt
 from ..contract.text import quote as in_quotes
-from ..sync import employees, engine, outbound
+from ..sync import employees, engine, outbound, statements
 from ..sync.budget import Budget
 from ..sync.item import Item, Report, Status
 from . import preconditions
@@ -38,24 +38,26 @@ _OWN_PATHS = {
     "sync": "POST, OPTIONS",
     "sync/parked": "GET, HEAD, OPTIONS",
     "teacher/status": "POST, OPTIONS",
+    **dict.fromkeys((f"statements/{entity}/" for entity in statements.ENTITIES), "GET, HEAD, OPTIONS"),
 }
 _DOCUMENT_METHODS = "GET, HEAD, DELETE, OPTIONS"
 # The same times as in a document, on every version of Python.
 _MOMENT = TypeAdapter(DateTime)
 
 
-def sync_route(path, *methods, allow=None, public=False):
+def sync_route(path, *methods, allow=None, public=False, readonly=None):
     """An Odoo route of ours: stateless, served by the dispatcher of this addon, which asks for the key.
 
     :param allow: the methods of the whole path, for the ``Allow`` header
     :param public: whether it is served without a key
+    :param readonly: whether it writes nothing; by default what only gets does not
     """
     return http.route(
         path,
         type="school_sync",
         auth="none",
         methods=methods or None,
-        readonly=not {"POST", "DELETE"} & set(methods),
+        readonly=not {"POST", "DELETE"} & set(methods) if readonly is None else readonly,
         save_session=False,
         sync_allow=allow,
         sync_public=public,
@@ -169,7 +171,9 @@ class SchoolSyncController(http.Controller):
         raise _not_allowed(_DOCUMENT_METHODS if external_id else _COLLECTION_METHODS)
 
     def _check_entity(self, source, entity, external_id=""):
-        own = _OWN_PATHS.get(entity) or _OWN_PATHS.get(f"{entity}/{external_id}")
+        first, slash, _rest = external_id.partition("/")
+        paths = (entity, f"{entity}/{external_id}", f"{entity}/{first}{slash}")
+        own = next((_OWN_PATHS[path] for path in paths if path in _OWN_PATHS), None)
         if own:
             raise _not_allowed(own)
         entities = source._sync_entities()

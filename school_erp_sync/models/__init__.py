@@ -67,6 +67,8 @@ from . import school_application
 from . import school_enrollment
 from . import school_roster_assignment
 from . import school_student_academic
+from . import school_statement
+from . import report_statement
 from . import school_sync_source_outbound
 from . import school_sync_source_limits
 from . import school_sync_idempotency_key

@@ -86,7 +86,16 @@ class AccountMove(models.Model):
 
     def _school_sum_payments(self) -> dict:
         """Return what payments and bank transactions paid of these invoices, less the discounts with them."""
-        if not self:
+        paid = self._school_sum_payments_by("move_id", self.ids)
+        return {move: move.currency_id.round(paid[move.id]) for move in self if move.id in paid}
+
+    @api.model
+    def _school_sum_payments_by(self, name: str, ids: list[int]) -> dict[int, float]:
+        """Return what payments and bank transactions paid of journal items, less the discounts with them.
+
+        :param name: the column of journal items that ``ids`` are of, and by which the amounts are added up
+        """
+        if not ids:
             return {}
         self.env["account.partial.reconcile"].flush_model(
             ["debit_move_id", "credit_move_id", "debit_amount_currency", "credit_amount_currency"]
@@ -97,7 +106,7 @@ class AccountMove(models.Model):
         # A payment with a discount for early payment settles more than its own amount.
         query = SQL(
             """
-            SELECT line.move_id, SUM(part.amount * CASE
+            SELECT line.%(column)s, SUM(part.amount * CASE
                        WHEN pay.currency_id = other.currency_id AND pay.amount < ABS(other.amount_currency)
                        THEN pay.amount / ABS(other.amount_currency) ELSE 1 END)
               FROM account_move_line line
@@ -111,14 +120,14 @@ class AccountMove(models.Model):
               JOIN account_move_line other ON other.id = part.other_id
               JOIN account_move entry ON entry.id = other.move_id
               LEFT JOIN account_payment pay ON pay.id = entry.origin_payment_id
-             WHERE line.move_id = ANY(%s)
+             WHERE line.%(column)s = ANY(%(ids)s)
                AND (entry.origin_payment_id IS NOT NULL OR entry.statement_line_id IS NOT NULL)
-             GROUP BY line.move_id
+             GROUP BY line.%(column)s
             """,
-            self.ids,
+            column=SQL.identifier(name),
+            ids=ids,
         )
-        paid = dict(self.env.execute_query(query))
-        return {move: move.currency_id.round(float(paid[move.id])) for move in self if move.id in paid}
+        return {key: float(amount) for key, amount in self.env.execute_query(query)}
 
     def _school_send(self) -> None:
         """Have Odoo send these invoices to their customers, in a job of its own."""

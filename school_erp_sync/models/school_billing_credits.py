@@ -128,6 +128,7 @@ class SchoolBilling(models.Model):
             return
         lines_list = [self._sync_prepare_lines(credit) for _item, _index, _billing, credit in new]
         accounting = self._get_accounting(lines_list, source)
+        self.concat(*(billing for _item, _index, billing, _credit in new))._make_analytic_accounts(accounting[0])
         notes = self.env["account.move"].create(
             [
                 billing._prepare_credit_note(credit, lines, accounting)

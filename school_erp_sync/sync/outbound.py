@@ -26,17 +26,26 @@ def read_one(source, entity: str, external_id: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
+def find(source, entity: str, external_id: str) -> tuple | None:
+    """The binding of what ``source`` knows as ``external_id``, archived ones included, and the record; or None."""
+    binding = _bindings(source, entity, Domain("external_id", "=", external_id), Domain.TRUE, limit=1)
+    if not binding:
+        return None
+    # Under an old id, the record is given as it is called now.
+    binding = binding.successor_id or binding
+    return binding, source._sync_model(entity).browse(binding.res_id)
+
+
 def read_tagged(source, entity: str, external_id: str) -> tuple[dict[str, Any], str] | None:
     """The document as :func:`read_one` gives it, and its entity tag.
 
     The tag is the version, as long as Odoo holds just what the source said in that version. Where Odoo says more, or
     something else, which no version counts, a fingerprint of the document follows.
     """
-    binding = _bindings(source, entity, Domain("external_id", "=", external_id), Domain.TRUE, limit=1)
-    if not binding:
+    found = find(source, entity, external_id)
+    if found is None:
         return None
-    # Under an old id, the record is given as it is called now.
-    binding = binding.successor_id or binding
+    binding, _record = found
     (document,) = _documents(source, entity, binding)
     told = {name: value for name, value in document.items() if name not in ("id", "model", "version", "active")}
     said = {**(binding.document or {}), "externalId": binding.external_id}

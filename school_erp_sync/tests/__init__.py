@@ -36,6 +36,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_repeats,
     test_security,
     test_source,
+    test_statements,
     test_status,
     test_texts,
     test_words,
