@@ -23,6 +23,7 @@ def country(admin, record_id, model="school.student"):
 ODD = {
     "an e-mail address that is none": ("parents", {"email": "ramesh.sharma"}, "ramesh.sharma", "email"),
     "a country that nobody knows": ("students", {"address": {"country": "Freedonia"}}, "Freedonia", "country_id"),
+    "a country that resembles another": ("students", {"address": {"country": "Ruritania"}}, "Mauritania", "country_id"),
     "a guardian's country": ("parents", {"address": {"country": "Freedonia"}}, "Freedonia", "country_id"),
     "a state that nobody knows": (
         "students",

@@ -1,13 +1,14 @@
 from collections.abc import Mapping
 
 from babel import Locale
-from countryguess import guess_country
+from countryguess import CountryData
 
 from odoo import api, models, tools
 from odoo.tools import frozendict
 
 # Those in which schools most often name countries, the most used first: where two of them differ, the first counts.
 _LANGUAGES = ("en", "es", "fr", "pt", "de", "it", "nl", "pl", "ru", "tr", "ar", "hi", "zh", "ja", "ko", "vi", "id")
+_COUNTRIES = CountryData()
 
 
 class ResCountry(models.Model):
@@ -37,7 +38,18 @@ class ResCountry(models.Model):
         """The id of the country that ``word`` names: a code of two or three letters, or a name, also a usual one."""
         ids = self._school_ids_by_word()
         word = " ".join(word.split()).casefold()
-        return ids.get(word) or ids.get((guess_country(word, attribute="iso2") or "").casefold())
+        if found := ids.get(word):
+            return found
+        guess = _COUNTRIES.get(word)
+        # The library also returns countries whose names merely resemble the word: Mauritania for Ruritania.
+        is_named = guess and (word == guess["iso3"].casefold() or guess["regex"].search(word))
+        return ids.get(guess["iso2"].casefold()) if is_named else None
+
+    @api.model
+    def _school_suggest(self, word: str) -> str | None:
+        """The English name of the country that may be meant by ``word``, which names none."""
+        guess = _COUNTRIES.get(" ".join(word.split()))
+        return guess and guess["name_short"]
 
     def write(self, vals):
         # Odoo empties this cache where countries are made, deleted, or get another code.

@@ -137,10 +137,19 @@ class Country(Enriching, OfContact):
         return bool(model.env["res.country"]._school_find(value))
 
     def explain(self, model, value):
+        where = pointer(*self.path.split("."))
+        if suggestion := model.env["res.country"]._school_suggest(value):
+            return model.env._(
+                "%(pointer)s %(word)s is not a country that Odoo knows. It was kept as text. If you mean %(suggestion)s, "
+                "send that name.",
+                pointer=where,
+                word=quote(value),
+                suggestion=suggestion,
+            )
         return model.env._(
             "%(pointer)s %(word)s is not a country that Odoo knows. It was kept as text. Send its English name or its "
             "ISO 3166 code, such as India or IN.",
-            pointer=pointer(*self.path.split(".")),
+            pointer=where,
             word=quote(value),
         )
 
