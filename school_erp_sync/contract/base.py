@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -235,6 +235,9 @@ class Payload(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, allow_inf_nan=False)
 
+    #: what GET adds, and POST ignores without a warning
+    added_by_get: ClassVar[frozenset[str]] = frozenset()
+
     @model_validator(mode="before")
     @classmethod
     def _empty_texts_clear(cls, data: Any) -> Any:
@@ -251,6 +254,8 @@ class Payload(BaseModel):
 
 class Document(Payload):
     """A payload with an identity of its own: what is posted, stored and answered."""
+
+    added_by_get = frozenset({"id", "model", "version"})
 
     external_id: ExternalId
     previous_external_ids: Annotated[list[ExternalId], Field(max_length=50)] | None = None
@@ -355,9 +360,13 @@ def _unknown_fields(payload: type[Payload], raw: Any, where: str = "") -> Iterat
                 yield from _unknown_fields(names[key], value, where + pointer(key))
 
 
-def _ignored(payload: type[Payload], raw: Any) -> list[str]:
+def _ignored(payload: type[Payload], raw: dict) -> list[str]:
     """A warning for each field that nobody knows; their names come from outside, and may be long, many and odd."""
     unknown = list(_unknown_fields(payload, raw))
+    if unknown:
+        # A record that GET gives as active may be sent back as it is. To archive one takes a DELETE.
+        known = payload.added_by_get | ({"active"} if raw.get("active") is True else set())
+        unknown = [where for where in unknown if where[1:] not in known]
     warnings = [
         Message(
             _lt("%(pointer)s is not part of the contract and was ignored."),

@@ -148,6 +148,15 @@ class BillingDocument(Document):
     without payments registers what is open, once), or cancelled.
     """
 
+    added_by_get = Document.added_by_get | {
+        "amountPaid",
+        "amountCredited",
+        "amountOverpaid",
+        "amountDue",
+        "otherPayments",
+        "invoice",
+    }
+
     student_external_id: ExternalId
     payer_external_id: ExternalId | None = None
     fee_schedule_external_id: ExternalId | None = None

@@ -26,6 +26,8 @@ class PaymentDocument(Document):
     ``reversed`` (the money never came, such as a bounced check) or ``refunded`` (it was given back).
     """
 
+    added_by_get = Document.added_by_get | {"amountOnAccount", "payment"}
+
     payer_external_id: ExternalId | None = None
     date: Date
     amount: Annotated[Money, Field(gt=0)]
