@@ -140,8 +140,8 @@ class Country(Enriching, OfContact):
         where = pointer(*self.path.split("."))
         if suggestion := model.env["res.country"]._school_suggest(value):
             return model.env._(
-                "%(pointer)s %(word)s is not a country that Odoo knows. It was kept as text. If you mean %(suggestion)s, "
-                "send that name.",
+                "%(pointer)s %(word)s is not a country that Odoo knows. It was kept as text. If you mean "
+                "%(suggestion)s, send that name.",
                 pointer=where,
                 word=quote(value),
                 suggestion=suggestion,
