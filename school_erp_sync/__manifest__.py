@@ -30,6 +30,7 @@
         "views/school_sync_source_inbound_views.xml",
         "views/school_fee_schedule_views.xml",
         "views/school_billing_views.xml",
+        "views/school_fee_head_views.xml",
         "views/account_move_views.xml",
         "views/school_statement_views.xml",
         "views/school_payment_views.xml",

@@ -41,6 +41,7 @@ from . import invoice_accelerator
 from . import account_payment
 from . import product_product
 from . import res_currency
+from . import school_fee_head
 from . import school_fee_mixin
 from . import school_billing
 from . import school_billing_payment

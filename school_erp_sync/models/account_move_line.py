@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import frozendict
 
 from .school_invoiced_mixin import INVOICED_GROUPS
@@ -25,6 +25,38 @@ class AccountMoveLine(models.Model):
     school_fee_head = fields.Char(
         "Fee Head", readonly=True, copy=False, groups=INVOICED_GROUPS, help="The code that the school bills it under."
     )
+
+    school_fee_head_id = fields.Many2one(
+        "school.fee.head",
+        string="Accounting of the Fee Head",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The row of Fee Heads that gave the line its product, account and taxes.",
+    )
+
+    @api.depends("school_fee_head_id")
+    def _compute_account_id(self):
+        result = super()._compute_account_id()
+        # sudo: whoever makes an invoice need not see the table.
+        for line in self.sudo().filtered("school_fee_head_id.account_id"):
+            line.account_id = line.move_id.fiscal_position_id.map_account(line.school_fee_head_id.account_id)
+        return result
+
+    @api.depends("school_fee_head_id")
+    def _compute_tax_ids(self):
+        return super()._compute_tax_ids()
+
+    def _get_computed_taxes(self):
+        # sudo: as above.
+        taxes = self.sudo().school_fee_head_id.tax_ids
+        return self.move_id.fiscal_position_id.map_tax(taxes) if taxes else super()._get_computed_taxes()
+
+    def write(self, vals):
+        if "product_id" in vals and "school_fee_head_id" not in vals:
+            # With another product the line is accounted for as that product says.
+            vals = {**vals, "school_fee_head_id": False}
+        return super().write(vals)
 
     def copy_data(self, default=None):
         return self._school_add_copied(super().copy_data(default), ("school_fee_head",))

@@ -255,6 +255,12 @@ def amount_of(line: dict) -> Decimal:
     return quantity_of(line) * to_decimal(line["unitPrice"]) * (100 - to_decimal(line.get("discount") or 0)) / 100
 
 
+def code_of(line) -> str | None:
+    """The code under which a line of an invoice is billed: that of its row of the table, else of its product."""
+    # sudo: the code is the source's own word, which those who read billings may see without seeing invoices' fields.
+    return line.school_fee_head_id and line.sudo().school_fee_head or line.product_id.default_code or None
+
+
 def line_to_json(currency, line, sign: int = 1) -> dict:
     """A line of an invoice as a document says it.
 
@@ -266,7 +272,7 @@ def line_to_json(currency, line, sign: int = 1) -> dict:
         # People may type how many no document can say.
         quantity, price = to_decimal(1), quantity * price
     return {
-        "code": line.product_id.default_code or None,
+        "code": code_of(line),
         "label": line.name,
         "quantity": to_json(quantity),
         "unitPrice": to_json(price),

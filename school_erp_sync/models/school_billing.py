@@ -25,6 +25,7 @@ from .billing_parts import (
     Total,
     amount_of,
     by_code,
+    code_of,
     line_to_json,
     quantity_of,
 )
@@ -378,9 +379,13 @@ class SchoolBilling(models.Model):
             return set()
         # Odoo puts its default tax on a line without a product.
         codes = {line["code"] for line in new} - {None}
-        products = self.env["product.product"]._school_find_fee_heads(company, codes)
-        taxed = {line["code"] for line in new if line.get("taxes")}
-        return codes - taxed - {code for code, head in products.items() if head.taxes_id}
+        products = self.env["product.product"]._school_find_fee_heads(company, codes, source)
+        # sudo: an API user bills with the table, and need not see it.
+        rows = self.env["school.fee.head"].sudo()._find_by_code(company, source, codes)
+        taxed = {line["code"] for line in new if line.get("taxes")} | {
+            code for code, row in rows.items() if row.tax_ids
+        }
+        return codes - taxed - {code for code, product in products.items() if product.taxes_id}
 
     @api.model
     def _sync_check_sum(self, source, item: Item, currency, lines: list[dict]) -> float | None:
@@ -543,7 +548,7 @@ class SchoolBilling(models.Model):
             for line in item.decision.document["lines"]
             if line["code"]
         }
-        self.env["product.product"]._school_fee_heads(source.company_id, labels)
+        self.env["product.product"]._school_fee_heads(source.company_id, labels, source)
         return items
 
     @api.model
@@ -740,16 +745,15 @@ class SchoolBilling(models.Model):
         :param lines_list: for each billing its lines: ``code, label, quantity, price_unit`` and, where there are any,
             ``discount`` (percent) and ``taxes`` (names)
         """
-        products, taxes, journal = self._get_accounting(lines_list, source)
+        heads, taxes, journal = self._get_accounting(lines_list, source)
         vals_list = [
-            billing._prepare_move(lines, products, taxes, journal)
-            for billing, lines in zip(self, lines_list, strict=True)
+            billing._prepare_move(lines, heads, taxes, journal) for billing, lines in zip(self, lines_list, strict=True)
         ]
-        self._make_analytic_accounts(products)
+        self._make_analytic_accounts(heads)
         for billing, move in zip(self, self.env["account.move"]._school_create(vals_list), strict=True):
             billing.move_id = move
 
-    def _make_analytic_accounts(self, products: dict) -> None:
+    def _make_analytic_accounts(self, heads: dict) -> None:
         """Make the analytic accounts that the invoices of these billings, of one company, are shared out over."""
         company = self.company_id
         if not company._school_get_plans():
@@ -758,18 +762,27 @@ class SchoolBilling(models.Model):
         company._school_make_analytic_accounts(
             self.env["school.school"].browse({place["school_campus_id"] for place in places} - {False}),
             self.env["school.grade"].browse({place["school_grade_id"] for place in places} - {False}),
-            {code: product.name for code, product in products.items()},
+            {code: self.env["product.product"].browse(head["product_id"]).name for code, head in heads.items()},
         )
 
     def _get_accounting(self, lines_list: list[list[dict]], source=None) -> tuple:
-        """What the invoices of these billings are made of: products by code, taxes by name, and the journal."""
+        """What the invoices of these billings are made of: fee heads by code, taxes by name, and the journal."""
         company = source.company_id if source else self.company_id
         # A line that somebody added in Odoo need not have a product.
         labels = {line["code"]: line["label"] for lines in lines_list for line in lines if line["code"]}
-        products = self.env["product.product"]._school_fee_heads(company, labels)
+        products = self.env["product.product"]._school_fee_heads(company, labels, source)
+        rows = self.env["school.fee.head"]._find_by_code(company, source, labels)
+        heads = {
+            code: {
+                "product_id": product.id,
+                "school_fee_head": code,
+                "school_fee_head_id": rows[code].id if code in rows else False,
+            }
+            for code, product in products.items()
+        }
         taxed = any(line.get("taxes") for lines in lines_list for line in lines)
         taxes = self._get_sales_taxes(company) if taxed else {}
-        return products, taxes, source._get_invoice_journal() if source else self.env["account.journal"]
+        return heads, taxes, source._get_invoice_journal() if source else self.env["account.journal"]
 
     @api.model
     def _get_sales_taxes(self, company) -> dict:
@@ -779,7 +792,7 @@ class SchoolBilling(models.Model):
         taxes = self.env["account.tax"].with_context(lang=None).search(domain)
         return {tax.name.casefold(): tax for tax in taxes}
 
-    def _prepare_move(self, lines: list[dict], products: dict, taxes: dict, journal) -> dict:
+    def _prepare_move(self, lines: list[dict], heads: dict, taxes: dict, journal) -> dict:
         self.ensure_one()
         return {
             "move_type": "out_invoice",
@@ -791,7 +804,7 @@ class SchoolBilling(models.Model):
             "invoice_payment_term_id": False,
             # The API user, who makes it, is nobody's salesperson.
             "invoice_user_id": False,
-            "invoice_line_ids": [Command.create(self._prepare_move_line(line, products, taxes)) for line in lines],
+            "invoice_line_ids": [Command.create(self._prepare_move_line(line, heads, taxes)) for line in lines],
             "school_billing_id": self.id,
             "school_student_id": self.student_id.id,
             **self._prepare_place(),
@@ -799,14 +812,13 @@ class SchoolBilling(models.Model):
         }
 
     @api.model
-    def _prepare_move_line(self, line: dict, products: dict, taxes: dict) -> dict:
+    def _prepare_move_line(self, line: dict, heads: dict, taxes: dict) -> dict:
         vals = {
-            "product_id": products[line["code"]].id if line["code"] else False,
+            **(heads[line["code"]] if line["code"] else {"product_id": False}),
             "name": line["label"] or line["code"] or False,
             "quantity": float(line["quantity"]),
             "price_unit": float(line["price_unit"]),
             "discount": float(line.get("discount") or 0),
-            "school_fee_head": line["code"] or False,
         }
         if line.get("taxes") is not None:
             vals["tax_ids"] = [Command.set([taxes[name.casefold()].id for name in line["taxes"]])]
@@ -833,20 +845,18 @@ class SchoolBilling(models.Model):
         """
         if "lines" not in item.paths:
             return {}
-        products, taxes, _journal = accounting
+        heads, taxes, _journal = accounting
         # Where one side has won, or is put back, its lines are taken as they are.
         sign = self.move_id._school_sign()
         settled = item.restored or "lines" in {clash.path for clash, _winner in item.clashes}
         last = [] if settled else self._sync_prepare_lines(item.binding.document)
         held = by_code(
-            (line.product_id.default_code or None, line)
-            for line in self.move_id.invoice_line_ids
-            if line.display_type == "product"
+            (code_of(line), line) for line in self.move_id.invoice_line_ids if line.display_type == "product"
         )
         before = by_code((line["code"], line) for line in last)
         commands = []
         for key, line in by_code((line["code"], line) for line in lines).items():
-            vals = self._prepare_move_line(line, products, taxes)
+            vals = self._prepare_move_line(line, heads, taxes)
             vals["quantity"] *= sign
             if present := held.pop(key, None):
                 known = before.get(key, {})

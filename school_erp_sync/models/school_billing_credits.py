@@ -4,7 +4,7 @@ from odoo.fields import Command
 from ..contract.text import quote
 from ..sync.item import Item, Status
 from ..sync.money import amount_to_json
-from .billing_parts import Credits
+from .billing_parts import Credits, code_of
 
 _POSTED = frozenset({"sent", "overdue", "partial", "paid"})
 
@@ -154,7 +154,7 @@ class SchoolBilling(models.Model):
         """A credit note of the invoice, with the accounts and taxes that this has for the same codes."""
         invoice = self.move_id
         vals = self._prepare_move([], *accounting)
-        by_code = {line.product_id.default_code: line for line in invoice.invoice_line_ids}
+        by_code = {code_of(line): line for line in invoice.invoice_line_ids}
         line_vals = []
         for line in lines:
             prepared = self._prepare_move_line(line, *accounting[:2])

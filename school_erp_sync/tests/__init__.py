@@ -18,6 +18,7 @@ from . import (  # noqa: E402  the settings come before the tests that they are 
     test_credits,
     test_employees,
     test_engine,
+    test_fee_head,
     test_fee_schedule,
     test_idempotency_key,
     test_incidents,
