@@ -317,6 +317,17 @@ class SchoolBilling(models.Model):
                                 company=source.company_id.name,
                             ),
                         )
+                    elif len(taxes[name.casefold()]) > 1:
+                        item.fail(
+                            f"/lines/{index}/taxes/{place}",
+                            "ambiguous_tax",
+                            self.env._(
+                                "%(company)s has several sales taxes named %(tax)s. Rename or archive all but one "
+                                "under Invoicing > Configuration > Taxes.",
+                                tax=quote(name),
+                                company=source.company_id.name,
+                            ),
+                        )
             source.company_id._school_check_money_dates(item, self._sync_new_dates(item))
             if item in billings:
                 self._sync_check_posted(source, item, billings[item])
@@ -786,11 +797,17 @@ class SchoolBilling(models.Model):
 
     @api.model
     def _get_sales_taxes(self, company) -> dict:
-        """:return: the sales taxes of ``company``, by their name in lower case"""
+        """:return: the sales taxes of ``company``, by their name in lower case; several where that is ambiguous"""
         domain = [("type_tax_use", "=", "sale"), ("company_id", "parent_of", company.id)]
         # Sources name them as in English, whatever the language of the API user.
         taxes = self.env["account.tax"].with_context(lang=None).search(domain)
-        return {tax.name.casefold(): tax for tax in taxes}
+        # Taxes of a branch go before those of its parent.
+        nearest = company.parent_path.split("/")
+        taxes = taxes.sorted(lambda tax: -nearest.index(str(tax.company_id.id)))
+        return {
+            name: alike.filtered(lambda tax, first=alike[0]: tax.company_id == first.company_id)
+            for name, alike in taxes.grouped(lambda tax: tax.name.casefold()).items()
+        }
 
     def _prepare_move(self, lines: list[dict], heads: dict, taxes: dict, journal) -> dict:
         self.ensure_one()

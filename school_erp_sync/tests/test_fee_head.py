@@ -107,6 +107,12 @@ class TestFeeHead(MoneyCase):
         items = schedule.billing_ids.move_id.line_ids
         self.assertEqual(sum(items.filtered(lambda item: item.account_id == self.discounts).mapped("balance")), 100)
 
+    def test_ambiguous_name_of_a_tax_is_refused(self):
+        self.tax.copy({"name": "LAB TAX"})
+        report = self.send("billings", self.bill("sent", lines=[{**self.lines[0], "taxes": ["Lab Tax"]}]))
+        self.assertEqual(self.codes(report), {"/lines/0/taxes/0": "ambiguous_tax"})
+        self.assertIn("several sales taxes", report.items[0].errors[0].detail)
+
     def test_only_who_manages_accounting_changes_the_table(self):
         row = self.head("LAB")
         clerk = new_test_user(self.env, "clerk", groups="account.group_account_invoice")
