@@ -137,6 +137,7 @@ class SchoolBilling(models.Model):
             ("paid", "Paid"),
             ("cancelled", "Cancelled"),
         ],
+        string="Status",
         compute="_compute_state",
         store=True,
         index=True,

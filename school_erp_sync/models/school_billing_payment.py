@@ -22,7 +22,7 @@ class SchoolBillingPayment(models.Model):
     method = fields.Char(readonly=True)
     reference = fields.Char(readonly=True)
     payment_id = fields.Many2one("account.payment", readonly=True, ondelete="restrict", index=True)
-    payment_state = fields.Selection(related="payment_id.state")
+    payment_state = fields.Selection(related="payment_id.state", string="Status")
 
     _identity = models.UniqueIndex("(billing_id, external_id)", "This payment is registered already.")
 

@@ -19,13 +19,13 @@ class SchoolFeeInstallment(models.Model):
     company_id = fields.Many2one(related="schedule_id.company_id", store=True, precompute=True)
     currency_id = fields.Many2one(related="schedule_id.currency_id")
     number = fields.Integer("No.", default=1)
-    due_date = fields.Date("Due", required=True)
+    due_date = fields.Date(required=True)
     amount = fields.Monetary(required=True)
     billing_id = fields.Many2one(
         "school.billing", readonly=True, copy=False, ondelete="set null", index="btree_not_null"
     )
     billing_state = fields.Selection(related="billing_id.state", string="Billing Status")
-    amount_due = fields.Monetary(related="billing_id.amount_due", string="Still Due")
+    amount_due = fields.Monetary(related="billing_id.amount_due", string="Due")
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):

@@ -17,7 +17,7 @@ class SchoolFeeLine(models.Model):
     code = fields.Char()
     label = fields.Char()
     amount = fields.Monetary(required=True, help="A discount is positive, and taken off.")
-    net_amount = fields.Monetary("Counts as", compute="_compute_net_amount")
+    net_amount = fields.Monetary(compute="_compute_net_amount")
 
     @api.depends("amount", "kind")
     def _compute_net_amount(self):

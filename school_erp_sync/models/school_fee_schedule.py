@@ -64,6 +64,7 @@ class SchoolFeeSchedule(models.Model):
     amount_billed = fields.Monetary(compute="_compute_amount_billed", store=True)
     state = fields.Selection(
         [("open", "Open"), ("partial", "Partly Billed"), ("billed", "Billed")],
+        string="Status",
         compute="_compute_amount_billed",
         store=True,
     )

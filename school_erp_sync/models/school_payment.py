@@ -48,7 +48,7 @@ class SchoolPayment(models.Model):
         "allocations": Allocations(),
     }
 
-    name = fields.Char("External ID", required=True, readonly=True)
+    name = fields.Char("Receipt", required=True, readonly=True)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company", string="School", required=True, index=True, readonly=True, default=lambda self: self.env.company
