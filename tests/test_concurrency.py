@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 
 import pytest
 import requests
+from families import NOT_YET_DUE
 from support import LONG, ok, parent, student, unique
 
 
@@ -267,3 +268,54 @@ def test_bundles_about_the_same_families_take_turns(fresh, tables):
         )
         bound = "SELECT count(*) FROM school_sync_binding WHERE external_id = %s AND version > 0"
         assert tables.one(bound, child["externalId"]) == tables.one(bound, guardian["externalId"]) == 1
+
+
+def billing(student_id, **fields):
+    return {
+        "externalId": unique("BIL"),
+        "studentExternalId": student_id,
+        "issueDate": "2025-06-01",
+        "dueDate": NOT_YET_DUE,
+        "currency": "USD",
+        "status": "sent",
+        "lines": [{"code": "FEE", "amount": 100}],
+        **fields,
+    }
+
+
+@pytest.mark.parametrize("allocates", [False, True], ids=["on account", "allocated"])
+def test_one_receipt_by_several_ways_at_once_is_one_payment(api, tables, allocates):
+    """As a document of its own, and named by two billings, each from a client of its own."""
+    guardian = parent()
+    child = student(parents=[{"externalId": guardian["externalId"], "pays": True}])
+    ok(api.post("parents", guardian), 201)
+    ok(api.post("students", child), 201)
+    for _ in range(20 if LONG else 4):
+        bills = [billing(child["externalId"]) for _ in range(2)]
+        ok(api.post("billings", bills), 200)
+        receipt = {
+            "externalId": unique("RCT"),
+            "payerExternalId": guardian["externalId"],
+            "date": "2025-06-10",
+            "amount": 150,
+            "currency": "USD",
+        }
+        if allocates:
+            receipt["allocations"] = [
+                {"billingExternalId": bill["externalId"], "amount": amount}
+                for bill, amount in zip(bills, (60, 70), strict=True)
+            ]
+        paid = {"externalId": receipt["externalId"], "date": "2025-06-10"}
+        named = [
+            {**bill, "status": "partial", "payments": [{**paid, "amount": amount}]}
+            for bill, amount in zip(bills, (60, 70), strict=True)
+        ]
+        documents = [("payments", receipt), ("billings", named[0]), ("billings", named[1])]
+        responses = at_once([partial(api.until_answered, partial(api.post, *document)) for document in documents])
+        assert set(statuses(responses)) <= {200, 201}
+        booked = tables.rows(
+            "SELECT p.amount FROM account_payment p WHERE p.state NOT IN ('draft', 'canceled') AND p.memo LIKE ANY(%s)",
+            [f"%{document['externalId']}%" for document in (receipt, *bills)],
+        )
+        assert [float(amount) for (amount,) in booked] == [150]
+        assert [api.read("billings", bill["externalId"])["amountDue"] for bill in bills] == [40, 30]

@@ -473,7 +473,10 @@ class SchoolBilling(models.Model):
     def _sync_check_posted(self, source, item: Item, billing) -> None:
         """A posted invoice is never rewritten: what would change it is a conflict, told field by field."""
         move = billing.move_id
-        if "currency" in item.paths and (billing.payment_ids._filter_live() or billing.amount_paid):
+        paid_with = (
+            billing.payment_ids._filter_live() or billing.allocation_ids._filter_pending() or billing.amount_paid
+        )
+        if "currency" in item.paths and paid_with:
             detail = self.env._(
                 "Billing %(billing)s has payments in %(currency)s, so its currency cannot change. Reverse the payments "
                 "in Odoo, and bill anew under another externalId.",

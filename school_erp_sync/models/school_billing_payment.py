@@ -47,6 +47,10 @@ class SchoolBillingPayment(models.Model):
             )
         )
 
+    def _filter_own(self):
+        """Those of these live payments that have not become a document of their own, and so are the billings'."""
+        return self._filter_live().filtered(lambda payment: not payment.payment_id.school_payment_ids)
+
     def _filter_applied(self):
         """Those of these payments that pay for an invoice: what accountants have undone is theirs.
 

@@ -27,6 +27,20 @@ class SchoolBilling(models.Model):
     _inherit = "school.billing"  # pylint: disable=consider-merging-classes-inherited
 
     @api.model
+    def _sync_claim_keys(self, source, items: list[Item]) -> None:
+        result = super()._sync_claim_keys(source, items)
+        self.env["school.payment"]._claim_names(
+            source,
+            {
+                payment["externalId"]
+                for item in items
+                if item.decision
+                for payment in item.decision.document.get("payments") or ()
+            },
+        )
+        return result
+
+    @api.model
     def _sync_register_payments(self, source, billings: dict) -> None:
         """Register the payments that the documents of ``billings``, by item, name for the first time.
 
@@ -171,7 +185,7 @@ class SchoolBilling(models.Model):
 
         :return: the payments that are still to be registered
         """
-        unnamed = self.payment_ids.filtered(lambda payment: not payment.external_id)._filter_live()
+        unnamed = self.payment_ids.filtered(lambda payment: not payment.external_id)._filter_own()
         if not unnamed or not new:
             return new
         if len(unnamed) == len(new) == 1 and not self.currency_id.compare_amounts(unnamed.amount, new[0]["amount"]):

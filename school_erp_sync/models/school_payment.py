@@ -11,6 +11,7 @@ from ..sync.item import Item, Reference, Status
 from ..sync.merge import value_at
 from ..sync.money import Amount, Currency, amount_to_json
 from ..sync.parts import Part
+from ..sync.plan import Action
 from ..sync.sql import query
 from ..sync.texts import show
 from .payment_parts import RECEIVED, Allocations, JournalOf, PaidBy, PaymentStatus
@@ -292,7 +293,16 @@ class SchoolPayment(models.Model):
                     list(names),
                 ),
             )
+        self._claim_names(source, {item.external_id for item in items})
         return result
+
+    @api.model
+    def _claim_names(self, source, names: set[str]) -> None:
+        """Let only one transaction at a time register the payments ``names``.
+
+        The document of a billing may name the same payment at this moment, and neither would see the other's.
+        """
+        self.env["school.sync.claim"]._take(source.company_id, {f"payments\n{source.id}\n{name}" for name in names})
 
     @api.model
     def _sync_values(self, source, items: list[Item]) -> list[Item]:
@@ -317,7 +327,11 @@ class SchoolPayment(models.Model):
             source.company_id._school_check_money_dates(item, {key: day for key, day in dates.items() if day})
             if item.res_id:
                 self._sync_check_registered(source, item, payment)
-            elif not document.get("payerExternalId") and not document.get("allocations"):
+            elif (
+                item.decision.action is Action.CREATE
+                and not document.get("payerExternalId")
+                and not document.get("allocations")
+            ):
                 item.fail(
                     "/payerExternalId",
                     "required",
@@ -370,6 +384,16 @@ class SchoolPayment(models.Model):
                         "one payment for each customer, without payerExternalId where somebody else paid.",
                         payer=customer.name,
                         **numbers,
+                    ),
+                )
+            elif billing.amount_total < 0:
+                item.fail(
+                    where,
+                    "not_payable",
+                    self.env._(
+                        "Billing %(billing)s is below zero: a credit note, which takes no payments. Leave it out of "
+                        "allocations.",
+                        billing=numbers["billing"],
                     ),
                 )
             elif billing.currency_id != currency:
@@ -439,11 +463,11 @@ class SchoolPayment(models.Model):
     def _sync_applied(self, source, items: list[Item]) -> list[Item]:
         items = super()._sync_applied(source, items)
         payments = {item: self.browse(item.res_id) for item in items}
-        to_register, to_allocate = {}, {}
+        to_register, to_allocate, returned = {}, {}, {}
         for item, payment in payments.items():
             wanted = item.decision.document.get("status") or RECEIVED
             if wanted != RECEIVED:
-                payment._return(source, item, wanted)
+                returned[item] = payment
             elif payment._is_live():
                 if item.paths.isdisjoint(_FIXED_PATHS):
                     payment._rename(item)
@@ -463,8 +487,25 @@ class SchoolPayment(models.Model):
                         payment=quote(item.external_id),
                     )
                 )
+        # What billings have reported of money that came back meanwhile comes back with it.
+        self._sync_register(source, self._sync_filter_reported(source, returned))
+        for item, payment in returned.items():
+            payment._return(source, item, item.decision.document["status"])
         self._sync_allocate(to_allocate, self._sync_register(source, to_register))
         return items
+
+    @api.model
+    def _sync_filter_reported(self, source, payments: dict) -> dict:
+        """Those of ``payments``, by item, that documents of billings have registered, and their own has not."""
+        names = [item.external_id for item, payment in payments.items() if not payment.payment_id]
+        if not names:
+            return {}
+        rows = self.env["school.billing.payment"].search(
+            [("external_id", "in", names), ("company_id", "=", source.company_id.id)]
+        )
+        known = source._external_ids("billings", rows.billing_id.ids)
+        reported = set(rows.filtered(lambda row: row.billing_id.id in known)._filter_own().mapped("external_id"))
+        return {item: payment for item, payment in payments.items() if item.external_id in reported}
 
     def _get_return_day(self, item: Item):
         return self.return_date or fields.Date.context_today(self)
@@ -525,7 +566,12 @@ class SchoolPayment(models.Model):
         billings = self.env["school.billing"].browse(
             item.found["billings", one["billingExternalId"]] for one in document.get("allocations") or ()
         )
-        customer = self.payer_id.partner_id or billings.move_id[:1].partner_id or self.payment_id.partner_id
+        customer = (
+            self.payer_id.partner_id
+            or billings.move_id[:1].partner_id
+            or self.payment_id.partner_id
+            or billings[:1]._get_customer()
+        )
         accounts = billings._get_receivable_lines().account_id
         return {
             "partner_id": customer.commercial_partner_id.id,
@@ -560,7 +606,7 @@ class SchoolPayment(models.Model):
             return payments, {}
         known = source._external_ids("billings", rows.billing_id.ids)
         by_item, rest, inherited = {}, dict(payments), {}
-        for row in rows._filter_live():
+        for row in rows._filter_own():
             if row.billing_id.id in known:
                 item = names[row.external_id] if row.external_id else paying[row.billing_id.id]
                 by_item[item] = by_item.get(item, rows.browse()) + row

@@ -53,9 +53,20 @@ class SchoolPaymentAllocation(models.Model):
         """Those of these allocations that pay something."""
         return self.filtered(lambda one: one.payment_id._is_live() and one._get_partials())
 
+    def _filter_pending(self):
+        """Those of these allocations that wait for the invoice to be posted."""
+        return self.filtered(lambda one: not one.is_applied and one.payment_id._is_live())
+
     def _apply(self) -> None:
         """Reconcile the payments with posted invoices, for just what is allocated and as far as it goes."""
-        posted = self.filtered(lambda one: one.billing_id._is_payable() and one.payment_id._is_live())
+        # What was allocated to a draft whose currency has changed since stays on account.
+        posted = self.filtered(
+            lambda one: (
+                one.billing_id._is_payable()
+                and one.billing_id.currency_id == one.currency_id
+                and one.payment_id._is_live()
+            )
+        )
         credits = {one: one.payment_id._get_receivable_lines() for one in posted}
         debits = {one: one.billing_id._get_receivable_lines().sorted("date_maturity") for one in posted}
         lines = self.env["account.move.line"].concat(*credits.values(), *debits.values())

@@ -260,3 +260,58 @@ class TestPayments(MoneyCase):
         report = self.send("payments", *receipts, bad)
         self.assertEqual(self.statuses(report), ["created"] * 5 + ["failed"])
         self.assertEqual((self.due(), self.booked()), ([50, 75], [15] * 5))
+
+    def test_what_has_become_its_own_document_is_nobody_elses(self):
+        """Of a billing that was said to be paid, and not how: one receipt is that payment; the next is other money."""
+        self.send_ok("billings", self.bill("paid"))
+        first = self.receipt(100, amount=100, date="2025-06-01")
+        self.send_ok("payments", first)
+        self.send_ok("payments", {**self.receipt(20, amount=20), "externalId": "RCT-2"})
+        self.assertEqual((self.due(), self.booked(), self.payment().state), ([0, 100], [20, 100], "received"))
+        other = {"externalId": "P-2", "date": "2025-06-10", "amount": 100}
+        self.send_ok("billings", self.bill("paid", payments=[other]))
+        self.assertEqual((self.due(), self.booked(), self.payment().date.day), ([0, 100], [20, 100, 100], 1))
+        self.assertEqual(self.statuses(self.send_ok("payments", first)), ["unchanged"])
+
+    def test_returned_before_it_was_sent_as_a_document(self):
+        """A billing has reported the payment; that it came back is the first that its own document says."""
+        paid = {"externalId": "RCT-1", "date": "2025-06-10", "amount": 60}
+        for status, booked in (("reversed", []), ("refunded", [-60, 60])):
+            with self.subTest(status), self.env.cr.savepoint() as savepoint:
+                self.send_ok("billings", self.bill("partial", payments=[paid]))
+                document = self.receipt(60, amount=60, status=status)
+                for _repeated in range(2):
+                    self.send_ok("payments", document)
+                    self.assertEqual((self.due(), self.booked()), ([100, 100], booked))
+                    self.assertEqual(self.payment().state, status)
+                savepoint.close(rollback=True)
+                self.env.invalidate_all()
+
+    def test_a_draft_with_an_allocation_keeps_its_currency(self):
+        self.send_ok("billings", self.bill("draft", "BIL-3"))
+        self.send_ok("payments", self.receipt(0, 0, 60))
+        report = self.send("billings", self.bill("sent", "BIL-3", currency=self.euro()))
+        self.assertEqual(self.codes(report), {"/currency": "registered_payment"})
+        # Changed by somebody in Odoo, the money stays on account.
+        self.billing("BIL-3").move_id.currency_id = self.env.ref("base.EUR")
+        self.send_ok("billings", self.bill("sent", "BIL-3"))
+        self.assertEqual((self.billing("BIL-3").amount_due, self.payment().amount_on_account), (100, 150))
+
+    def test_a_credit_note_takes_no_payment(self):
+        self.send_ok("billings", self.bill(external_id="BIL-3", lines=[{"code": "FEE", "amount": -100}]))
+        report = self.send("payments", self.receipt(0, 0, 60))
+        self.assertEqual(self.codes(report), {"/allocations/0/billingExternalId": "not_payable"})
+        self.assertEqual(self.booked(), [])
+
+    def test_of_a_draft_whose_invoice_somebody_deleted_it_is_the_familys(self):
+        self.send_ok("billings", self.bill("draft", "BIL-3"))
+        self.billing("BIL-3").move_id.unlink()
+        self.send_ok("payments", self.receipt(0, 0, 60, payerExternalId=None))
+        self.assertEqual(self.booked(), [150])
+
+    def test_a_refusal_names_only_what_is_wrong(self):
+        for changes, codes in (
+            ({"amount": 0}, {"/amount": "out_of_range"}),
+            ({"date": "2025-13-01"}, {"/date": "invalid_date"}),
+        ):
+            self.assertEqual(self.codes(self.send("payments", self.receipt(**changes))), codes)
