@@ -178,6 +178,8 @@ def take_term(browser: Browser) -> None:
     take(page, "fee_schedule_form", f"action-school_erp_sync.school_fee_schedule_action/{schedule}")
     receipt = find_sent("school.payment", "RCT-2041")
     take(page, "term_receipt", f"action-school_erp_sync.school_payment_action/{receipt}")
+    page.get_by_role("button", name="Billing").first.click()
+    page.get_by_role("heading", name="BIL-SHA-1").wait_for()
     withdrawn = find_sent("school.billing", "BIL-GAR-1")
     tab = "Invoices and Credit Notes"
     take(page, "term_withdrawal", f"action-school_erp_sync.school_billing_action/{withdrawn}", tab)

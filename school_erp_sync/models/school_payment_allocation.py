@@ -32,6 +32,22 @@ class SchoolPaymentAllocation(models.Model):
         "(payment_id, billing_id)", "This payment has an allocation to this billing already."
     )
 
+    def action_open_billing(self):
+        """:return: the action that opens the billing"""
+        return self._open(self.billing_id)
+
+    def action_open_payment(self):
+        """:return: the action that opens the receipt"""
+        return self._open(self.payment_id)
+
+    def _open(self, record) -> dict:
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": record._name,
+            "res_id": record.id,
+            "view_mode": "form",
+        }
+
     def _get_partials(self):
         """:return: the reconciliations of the payment with the current invoice of the billing"""
         self.ensure_one()

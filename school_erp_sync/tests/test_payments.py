@@ -68,6 +68,22 @@ class TestPayments(MoneyCase):
             self.assertEqual(self.statuses(self.send_ok(entity, document)), ["unchanged"])
         self.assertEqual((self.due(), self.booked()), ([40, 30], [150]))
 
+    def test_an_accountant_goes_from_the_receipt_to_a_billing_and_back(self):
+        self.send_ok("payments", self.receipt(60, 70))
+        clerk = self.env["res.users"].create(
+            {
+                "name": "Clerk",
+                "login": "clerk",
+                "group_ids": [(6, 0, self.env.ref("account.group_account_invoice").ids)],
+            }
+        )
+        allocation = self.payment().allocation_ids.with_user(clerk)[:1]
+        for action, record in (
+            (allocation.action_open_billing(), self.billing()),
+            (allocation.action_open_payment(), self.payment()),
+        ):
+            self.assertEqual((action["res_model"], action["res_id"]), (record._name, record.id))
+
     def test_it_waits_for_a_billing_that_is_not_known(self):
         document = self.receipt(50, 0, 100)
         self.assertEqual(self.statuses(self.send("payments", document)), ["parked"])
