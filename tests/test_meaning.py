@@ -505,6 +505,7 @@ def test_billings(fresh, tables, family, admin, state, policy):
         "total": [ABSENT, 400, "400.00", None],
         "notes": [ABSENT, None, ""],
         "invoiceNumber": [ABSENT, None],
+        "dueDate": [document["dueDate"], ABSENT, None],
     }
     if state["status"] in ("sent", "partial"):
         spellings["status"] = [state["status"], "overdue"]

@@ -162,7 +162,7 @@ class BillingDocument(Document):
     fee_schedule_external_id: ExternalId | None = None
     invoice_number: Name | None = None
     issue_date: Date
-    due_date: Date
+    due_date: Date | None = None
     currency: Currency
     status: Status
     lines: Annotated[list[Line], Field(min_length=1, max_length=500)]
@@ -177,7 +177,7 @@ class BillingDocument(Document):
         return self
 
     def _faults(self):
-        if self.due_date < self.issue_date:
+        if self.due_date and self.due_date < self.issue_date:
             yield (
                 ("dueDate",),
                 fault(

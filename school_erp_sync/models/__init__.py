@@ -33,6 +33,7 @@ from . import res_partner
 from . import res_users
 from . import res_users_apikeys
 from . import school_invoiced_mixin
+from . import account_journal
 from . import account_move
 from . import account_move_line
 from . import account_invoice_report

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from odoo import fields
+
 from ..contract.billing import LEAST, MOST
 from ..contract.money import to_decimal, to_json
 from ..sync.merge import is_empty
@@ -35,6 +37,23 @@ class Payer(Reference):
             if customer == record.move_id.partner_id:
                 return True
         return super().done(record, base, ours, theirs, found)
+
+
+class DueDate(Part):
+    """When the invoice is due. Where the source does not say it, Odoo does; not to say it any more changes nothing."""
+
+    def untouched(self, record, base, ours, theirs):
+        move = record.move_id
+        if base or not move:
+            return super().untouched(record, base, ours, theirs)
+        term = move.invoice_payment_term_id
+        if term or record._get_payment_term():
+            return term == record._get_payment_term()
+        made = fields.Date.context_today(move, move.create_date)
+        return move.invoice_date_due in (made, move.invoice_date)
+
+    def done(self, record, base, ours, theirs, found):
+        return is_empty(theirs) or super().done(record, base, ours, theirs, found)
 
 
 class BillingStatus(Part):

@@ -198,6 +198,7 @@ class AccountMove(models.Model):
             lines,
             partner.property_account_receivable_id,
             by_customer and partner,
+            "invoice_payment_term_id" not in vals and partner.property_payment_term_id,
             # What analytic accounts follow from, besides what the lines say.
             *(company._school_get_plans() and (vals.get(name) for name in PLACE_FIELDS)),
             *(vals.get(name) for name in ("fiscal_position_id", "currency_id", "journal_id", "invoice_date")),
@@ -222,6 +223,7 @@ class AccountMove(models.Model):
         types = [line.display_type for line in self.line_ids]
         return (
             self.currency_id == self.company_id.currency_id
+            and not self.invoice_payment_term_id
             and not self.line_ids.tax_ids
             and set(types) == {"product", "payment_term"}
             and types.count("payment_term") == 1
@@ -275,7 +277,13 @@ class AccountMove(models.Model):
                 due += amount
         for line in lines:
             if line["display_type"] == "payment_term":
-                line.update(name=vals["payment_reference"], date_maturity=vals["invoice_date_due"])
+                if "invoice_payment_term_id" in vals:
+                    line.update(date_maturity=vals["invoice_date_due"])
+                if "invoice_payment_term_id" in vals and "payment_reference" in vals:
+                    line.update(name=vals["payment_reference"])
+                else:
+                    # Odoo names what is due by references that it gives, and by installments.
+                    line.pop("name", None)
                 if own_amounts:
                     line.update(dict.fromkeys(_DUE, currency.round(due)))
             if own_amounts:

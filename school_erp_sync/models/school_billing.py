@@ -19,6 +19,7 @@ from ..sync.texts import show
 from .billing_parts import (
     LINE_AMOUNT,
     BillingStatus,
+    DueDate,
     Lines,
     Payer,
     Payments,
@@ -74,7 +75,7 @@ class SchoolBilling(models.Model):
         "feeScheduleExternalId": Reference("fee-schedules", "fee_schedule_id"),
         "invoiceNumber": Part("invoice_number"),
         "issueDate": Part("issue_date"),
-        "dueDate": Part("due_date"),
+        "dueDate": DueDate("due_date"),
         "currency": Currency("currency_id"),
         "status": BillingStatus(),
         "lines": Lines(),
@@ -120,11 +121,16 @@ class SchoolBilling(models.Model):
         compute="_compute_details", store=True, readonly=False, help="The number that the source gave."
     )
     issue_date = fields.Date(compute="_compute_details", store=True, readonly=False, required=True)
-    due_date = fields.Date(compute="_compute_details", store=True, readonly=False, required=True)
+    due_date = fields.Date(compute="_compute_details", store=True, readonly=False)
     currency_id = fields.Many2one(
         "res.currency", compute="_compute_details", store=True, readonly=False, required=True, ondelete="restrict"
     )
     notes = fields.Text(compute="_compute_details", store=True, readonly=False)
+    terms = fields.Text(
+        compute="_compute_details",
+        store=True,
+        help="The terms and conditions of the company that Odoo put on the invoice. They are no notes.",
+    )
     move_id = fields.Many2one("account.move", string="Invoice", readonly=True, copy=False, index="btree_not_null")
     move_ids = fields.One2many("account.move", "school_billing_id", string="Invoices and Credit Notes", readonly=True)
     invoice_line_ids = fields.One2many(related="move_id.invoice_line_ids", string="Lines")
@@ -172,10 +178,13 @@ class SchoolBilling(models.Model):
             number, notes = billing.invoice_number, billing.notes
             if move and (move.ref or False) != (number or billing.name):
                 number = move.ref
-            written = html2plaintext(move.narration or "")
-            if move and written.split() != (notes or "").split():
-                notes = written or False
-            billing.invoice_number, billing.notes = number, notes
+            written, terms = html2plaintext(move.narration or ""), billing.terms
+            if move and written.split() != (notes or terms or "").split():
+                if not notes and written and written == html2plaintext(billing._get_defaults().narration or ""):
+                    terms = written
+                else:
+                    notes = written or False
+            billing.invoice_number, billing.notes, billing.terms = number, notes, terms
 
     @api.depends("move_id.partner_id")
     def _compute_payer_id(self):
@@ -209,7 +218,7 @@ class SchoolBilling(models.Model):
         today = fields.Date.context_today(self)
         for billing in self:
             is_due = billing.state in ("sent", "partial") and billing.amount_due > 0
-            billing.is_overdue = is_due and billing.due_date < today
+            billing.is_overdue = is_due and bool(billing.due_date) and billing.due_date < today
 
     @api.model
     def _search_is_overdue(self, operator, value):
@@ -341,7 +350,7 @@ class SchoolBilling(models.Model):
         document, last = item.decision.document, (item.binding and item.binding.document) or {}
         known = {(payment["externalId"], payment["date"]) for payment in last.get("payments") or ()}
         return {
-            **{(path,): document[path] for path in ("issueDate", "dueDate") if path in item.paths},
+            **{(path,): document[path] for path in ("issueDate", "dueDate") if path in item.paths and document[path]},
             **{
                 ("payments", index, "date"): payment["date"]
                 for index, payment in enumerate(document.get("payments") or ())
@@ -606,6 +615,8 @@ class SchoolBilling(models.Model):
         lines_by_item = {item: self._sync_prepare_lines(item.decision.document) for item in billings}
         accounting = self._get_accounting(list(lines_by_item.values()), source) if billings else ()
         # Somebody has deleted the invoice of a draft.
+        for item, billing in bare.items():
+            billing.due_date = item.decision.document.get("dueDate")
         self.concat(*bare.values())._make_moves([lines_by_item[item] for item in bare], source)
         drawn = self.concat(*(billing for item, billing in billings.items() if item not in bare))
         if drawn:
@@ -626,7 +637,7 @@ class SchoolBilling(models.Model):
             elif item.decision.document["status"] != "cancelled":
                 if item.paths.isdisjoint(billing._get_fixed_paths()):
                     names = billing._get_changed_names(item)
-                    details = billing._prepare_move_details()
+                    details = billing._get_default_details() | billing._prepare_move_details(billing.move_id.journal_id)
                     move.write({name: value for name, value in details.items() if name in names})
                 else:
                     reissued[billing] = billing.payment_ids._filter_applied()
@@ -822,14 +833,14 @@ class SchoolBilling(models.Model):
             "partner_id": self._choose_customer().id,
             "currency_id": self.currency_id.id,
             "invoice_date": self.issue_date,
-            "invoice_payment_term_id": False,
             # The API user, who makes it, is nobody's salesperson.
             "invoice_user_id": False,
             "invoice_line_ids": [Command.create(self._prepare_move_line(line, heads, taxes)) for line in lines],
             "school_billing_id": self.id,
             "school_student_id": self.student_id.id,
             **self._prepare_place(),
-            **self._prepare_move_details(),
+            **self._prepare_due(),
+            **self._prepare_move_details(journal),
         }
 
     @api.model
@@ -851,7 +862,7 @@ class SchoolBilling(models.Model):
 
     def _prepare_move_changes(self, item: Item, accounting: tuple) -> dict:
         """What changes on the invoice where the document does, but for its lines. The rest may be somebody's work."""
-        vals = self._prepare_move([], *accounting)
+        vals = self._get_default_details() | self._prepare_move([], *accounting)
         names = self._get_changed_names(item)
         if not {"studentExternalId", "payerExternalId"}.isdisjoint(item.paths):
             held = self.move_id._convert_to_write({name: self.move_id[name] for name in _CUSTOMER_TERMS})
@@ -910,19 +921,49 @@ class SchoolBilling(models.Model):
         """The fields of the invoice that say what changes in a document, but for the customer and the lines."""
         names = {name for path in item.paths for name in _MOVE_FIELDS.get(path, ())}
         ours = self.move_id.ref, item.binding.document.get("invoiceNumber") or self.name
-        if self.move_id.payment_reference not in ours:
+        if self.move_id.payment_reference not in (*ours, False):
             # Somebody has given the payer a reference of its own to pay with.
             names.discard("payment_reference")
         return names
 
-    def _prepare_move_details(self) -> dict:
-        """What Odoo lets change on an invoice that is posted."""
-        return {
-            "invoice_date_due": self.due_date,
-            "ref": self.invoice_number or self.name,
-            "payment_reference": self.invoice_number or self.name,
-            "narration": plaintext2html(self.notes) if self.notes else False,
-        }
+    def _prepare_due(self) -> dict:
+        """When the invoice is due. Where the source does not say it, the terms of the customer do."""
+        if self.due_date:
+            return {"invoice_payment_term_id": False, "invoice_date_due": self.due_date}
+        if self.issue_date > fields.Date.context_today(self) and not self._get_payment_term():
+            # Odoo would have it due today, before it is issued.
+            return {"invoice_date_due": self.issue_date}
+        return {}
+
+    def _get_payment_term(self):
+        return self._get_customer().with_company(self.company_id).property_payment_term_id
+
+    def _get_defaults(self):
+        """The invoice that Odoo's form begins with, for the customer."""
+        move = self.move_id
+        return move.new(
+            {"move_type": move.move_type, "company_id": move.company_id.id, "partner_id": move.partner_id.id}
+        )
+
+    def _get_default_details(self) -> dict:
+        """What the invoice says where the source says nothing."""
+        move = self.move_id
+        reference = (
+            move.state == "posted" and move.move_type == "out_invoice" and move._get_invoice_computed_reference()
+        )
+        return {"narration": self._get_defaults().narration, "payment_reference": reference}
+
+    def _prepare_move_details(self, journal) -> dict:
+        """What Odoo lets change on an invoice that is posted. What is left out, Odoo works out itself."""
+        vals = {"ref": self.invoice_number or self.name}
+        if self.due_date:
+            vals["invoice_date_due"] = self.due_date
+        # Banks check and match structured references.
+        if self.invoice_number and not journal._school_has_own_references():
+            vals["payment_reference"] = self.invoice_number
+        if self.notes:
+            vals["narration"] = plaintext2html(self.notes)
+        return vals
 
     def _get_customer(self):
         """Who is billed: the payer that was named, else whoever pays for the student."""
@@ -1055,7 +1096,11 @@ class SchoolBilling(models.Model):
         move = self.move_id
         changes = self._prepare_move_changes(item, accounting)
         self._reverse_move()
-        kept = {name: move[name] for name in ("invoice_date", "invoice_date_due", "ref", "payment_reference")}
+        names = {"invoice_date", "invoice_date_due", "ref", "payment_reference"}
+        if move.payment_reference == move._get_invoice_computed_reference():
+            # It names the invoice that is credited.
+            names.remove("payment_reference")
+        kept = {name: move[name] for name in names}
         self.move_id = move.copy({**kept, **changes, "school_billing_id": self.id})
         self.move_id.write(self._prepare_line_changes(item, lines, accounting))
 

@@ -138,6 +138,35 @@ class TestAccountant(ConflictCase, AccountingCase):
         self.assertEqual((str(invoice.invoice_date_due), invoice.narration), ("2025-06-30", "<p>First term</p>"))
         self.assertEqual((str(self.billing().due_date), self.billing().notes), ("2025-06-30", "First term"))
 
+    def test_terms_where_the_source_says_nothing(self):
+        self.env["ir.config_parameter"].set_param("account.use_invoice_terms", True)
+        self.company.invoice_terms = "Pay or else"
+        customer = self.parent(FATHER["externalId"]).partner_id.with_company(self.company)
+        customer.property_payment_term_id = self.env["account.payment.term"].create(
+            {"name": "60", "line_ids": [Command.create({"value": "percent", "value_amount": 100, "nb_days": 60})]}
+        )
+        bare = {
+            name: value for name, value in self.draft().items() if name not in ("dueDate", "notes", "invoiceNumber")
+        }
+        self.send_ok("billings", {**bare, "payerExternalId": FATHER["externalId"]})
+        billing = self.billing()
+        self.assertEqual(
+            (str(billing.due_date), billing.notes, billing.move_id.narration),
+            ("2025-07-31", False, "<p>Pay or else</p>"),
+        )
+        document = self.document("billings", billing.name)
+        self.assertEqual((document["dueDate"], document.get("notes")), ("2025-07-31", None))
+        for again in ({**bare, "dueDate": None}, bare, {**bare, "dueDate": document["dueDate"], "notes": ""}):
+            self.assertEqual(self.statuses(self.send_ok("billings", again)), ["unchanged"])
+        # What the source says goes before; what it takes back is Odoo's again.
+        self.send_ok("billings", {**bare, "dueDate": "2025-09-30", "notes": "Thank you"})
+        self.assertEqual((str(billing.move_id.invoice_date_due), billing.notes), ("2025-09-30", "Thank you"))
+        self.assertFalse(billing.move_id.invoice_payment_term_id)
+        self.send_ok("billings", {**bare, "notes": None, "dueDate": "2025-09-30"})
+        self.assertEqual((billing.move_id.narration, billing.notes), ("<p>Pay or else</p>", False))
+        self.send_ok("billings", {**bare, "status": "sent"})
+        self.assertEqual(billing.move_id.payment_reference, billing.move_id.name)
+
     def test_guardian_of_another_school(self):
         other = self.env["res.company"].create({"name": "Other School"})
         contact = self.env["res.partner"].create({"name": "Aunt"})

@@ -66,6 +66,8 @@ class School:
         self.context = {"allowed_company_ids": [self.id]}
         self.call("account.chart.template", "try_loading", [], chart.name, self.id, install_demo=False)
         self.customers, self.products = {}, {}
+        journal = self.call("account.journal", "search_read", [("type", "=", "sale")], ["invoice_reference_model"])
+        self.has_references = journal[0]["invoice_reference_model"] != "odoo"
 
     def call(self, model, method, *args, **kwargs):
         return self.admin.call(model, method, *args, context=self.context, **kwargs)
@@ -101,6 +103,19 @@ class School:
             values |= {field: self.ref(value) for field, value in kind.items()}
             self.call("res.partner", "write", [partner_id], values)
         self.customers = names
+
+    def agree(self, terms):
+        """Give the company terms and structured references, and the customers ``terms`` of payment, in turn."""
+        self.admin.write("res.company", self.id, invoice_terms="<p>Pay within the term.</p>")
+        self.call(
+            "account.journal",
+            "write",
+            self.search("account.journal", [("type", "=", "sale")]),
+            {"invoice_reference_model": "number"},
+        )
+        self.has_references = True
+        for number, (_name, partner_id) in enumerate(sorted(self.customers.items())):
+            self.call("res.partner", "write", [partner_id], {"property_payment_term_id": terms[number % len(terms)]})
 
     def stock(self, codes, taxes):
         """Make a product of each of ``codes``, with the taxes of that code, if any."""
@@ -252,15 +267,16 @@ class Typed(School):
             "partner_id": customer,
             "currency_id": self.find("res.currency", name=billing["currency"]),
             "invoice_date": billing["issueDate"],
-            "invoice_payment_term_id": False,
             "invoice_user_id": False,
-            "invoice_date_due": billing["dueDate"],
-            "ref": billing["invoiceNumber"],
-            "payment_reference": billing["invoiceNumber"],
+            "ref": billing.get("invoiceNumber", billing["externalId"]),
             "invoice_line_ids": [
                 (0, 0, self._line(line, self.grades.get(billing["studentExternalId"]))) for line in billing["lines"]
             ],
         }
+        if "dueDate" in billing:
+            values |= {"invoice_payment_term_id": False, "invoice_date_due": billing["dueDate"]}
+        if "invoiceNumber" in billing and not self.has_references:
+            values["payment_reference"] = billing["invoiceNumber"]
         (move_id,) = self.call("account.move", "create", [values])
         self.call("account.move", "action_post", [move_id])
         return move_id

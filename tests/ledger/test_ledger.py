@@ -44,6 +44,24 @@ SCENARIOS = {
     "taxes included": lambda _number: [line("GROSS", "99.99"), line("TAXED", "10.01", discount=5)],
 }
 ANALYTIC = {"analytic plans": lambda number: [line("TAXED", 100 + number % 2), line("TUITION", 50), line("BUS", 7)]}
+#: billed without number and due date
+TERMS = {
+    "terms of the customer": lambda _number: [line("TUITION", "100.01"), line("BUS", 50)],
+    "terms and amounts of their own": lambda number: [line("TUITION", 100 + number), line("TAXED", 50)],
+}
+
+
+TWICE = {
+    "name": "Twice",
+    "line_ids": [(0, 0, {"value": "percent", "value_amount": 50, "nb_days": days}) for days in (0, 60)],
+}
+EARLY = {
+    "name": "Early",
+    "early_discount": True,
+    "discount_days": 10,
+    "discount_percentage": 2,
+    "line_ids": [(0, 0, {"value": "percent", "value_amount": 100, "nb_days": 30})],
+}
 
 
 def billings(scenario, currency, day, families):
@@ -56,14 +74,20 @@ def billings(scenario, currency, day, families):
             "dueDate": "2026-12-01",
             "currency": currency,
             "status": "sent",
-            "lines": (SCENARIOS | ANALYTIC)[scenario](number),
+            "lines": (SCENARIOS | ANALYTIC | TERMS)[scenario](number),
         }
         for number in range(families)
     ]
 
 
+def bare(billing):
+    return {name: value for name, value in billing.items() if name not in ("invoiceNumber", "dueDate")}
+
+
 def compare(sent, typed, scenario, currency, day):
     made = billings(scenario, currency, day, len(sent.customers))
+    if scenario in TERMS:
+        made = [bare(billing) for billing in made]
     ours, theirs = sent.bill(made), typed.bill(made)
     expected, found = typed.ledger(theirs), sent.ledger(ours)
     assert found.keys() == expected.keys()
@@ -99,6 +123,14 @@ def check(office, chart):
         school.share_out(plans, {f"S{number:02}": str(number % 3 + 1) for number in range(families)})
     for scenario in ANALYTIC:
         compare(*both, scenario, currency, "2026-09-03")
+    admin.call("ir.config_parameter", "set_param", "account.use_invoice_terms", "True")
+    terms = [False, *(admin.create("account.payment.term", **values) for values in (TWICE, EARLY))]
+    for school in both:
+        school.agree(terms)
+    for scenario in TERMS:
+        compare(*both, scenario, currency, "2026-09-04")
+    # What the source sends goes before the terms of the customer, and the reference of the journal before its number.
+    compare(*both, "taxes", currency, "2026-09-05")
 
 
 @pytest.mark.parametrize("chart", [*FIRST, *(MORE_FIRST if LONG else ())], ids=lambda chart: chart.name)
