@@ -106,14 +106,14 @@ def billings(students_: list[dict], currency: str) -> list[dict]:
 
 
 def faulty(billings_: list[dict], share: float) -> list[dict]:
-    """``billings_`` of which ``share``, evenly spread, are refused: for their total, its sign, or what was paid.
+    """``billings_`` of which ``share``, evenly spread, are refused: for their total, an unknown tax, or what was paid.
 
     What the total is with taxes is known only when the invoices are made.
     """
     faults = (
         {"total": "1"},
         {"lines": [{"code": code, "amount": amount, "taxes": ["15%"]} for code, amount in FEES.items()]},
-        {"lines": [{"code": code, "amount": f"-{amount}"} for code, amount in FEES.items()], "total": None},
+        {"lines": [{"code": code, "amount": amount, "taxes": ["No such tax"]} for code, amount in FEES.items()]},
         {"status": "paid", "payments": [{"externalId": "PAY", "date": "2025-08-18", "amount": 1}]},
     )
     places = range(round(len(billings_) * share))

@@ -36,8 +36,13 @@ class AccountPayment(models.Model):
         payments.action_post()
         return payments
 
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_reported(self):
+    def unlink(self):
+        # First of all: Odoo takes the entry away, and then refuses in words of its own.
+        self._check_not_reported()
+        return super().unlink()
+
+    def _check_not_reported(self) -> None:
+        """:raises odoo.exceptions.UserError: if a source has reported one of these payments"""
         # sudo: as below.
         documents = self.env["school.payment"].sudo()
         booked = documents.search(["|", ("payment_id", "in", self.ids), ("refund_id", "in", self.ids)], limit=1)
