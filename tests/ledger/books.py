@@ -13,6 +13,7 @@ ACCIDENTS = {
     "create_uid",
     "inalterable_hash",
     "l10n_es_edi_verifactu_record_identifier",
+    "l10n_sa_confirmation_datetime",
     "matching_number",
     "message_main_attachment_id",
     "move_id",

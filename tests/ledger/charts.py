@@ -28,6 +28,16 @@ _AR_COMPANY = {
     "l10n_latam_identification_type_id": "l10n_ar.it_cuit",
     "vat": "30714295698",
 }
+_CL_CONSUMER = {
+    "l10n_cl_sii_taxpayer_type": "3",
+    "l10n_latam_identification_type_id": "l10n_cl.it_RUN",
+    "vat": "11111111-1",
+}
+_CL_COMPANY = {
+    "l10n_cl_sii_taxpayer_type": "1",
+    "l10n_latam_identification_type_id": "l10n_latam_base.it_vat",
+    "vat": "76086428-5",
+}
 _IN_ZONE = {"l10n_in_gst_treatment": "special_economic_zone", "vat": "29AAGFF2194N1ZZ"}
 
 #: those that are compared each time; with an addon of the later ones, all invoices are made in Odoo's own way
@@ -55,5 +65,5 @@ MORE_FIRST = (
 )
 MORE_LAST = (
     Chart("br", "l10n_br", "BR", (("BR", "SP"), ("BR", "RJ"))),
-    Chart("cl", "l10n_cl", "CL", (("CL", None),), always_taxed=True),
+    Chart("cl", "l10n_cl", "CL", (("CL", None),), (_CL_CONSUMER, _CL_COMPANY), always_taxed=True),
 )
