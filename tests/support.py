@@ -338,7 +338,8 @@ class Tables:
                                            WHERE a.attrelid = c.oid AND a.attname = 'write_date')
                   FROM pg_class c
                  WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
-                   AND c.relname ~ '^(res_partner|school_|account_|product_|mail_message|mail_tracking)' AND c.relname <> ALL(%s)
+                   AND c.relname ~ '^(res_partner|school_|account_|product_|mail_message|mail_tracking)'
+                   AND c.relname <> ALL(%s)
                 """,
                 list(self.BOOKS),
             )
