@@ -302,8 +302,10 @@ class Admin(Odoo):
 class Tables:
     """The tables behind Odoo, to look at."""
 
-    # What requests leave behind besides what is in their documents: the log, problems, answers that are kept.
+    # What requests leave behind besides what is in their documents: the log, problems and who is told, kept answers.
     BOOKS = (
+        "mail_message",
+        "mail_tracking_value",
         "school_sync_failure",
         "school_sync_idempotency_key",
         "school_sync_incident",
@@ -338,8 +340,7 @@ class Tables:
                                            WHERE a.attrelid = c.oid AND a.attname = 'write_date')
                   FROM pg_class c
                  WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
-                   AND c.relname ~ '^(res_partner|school_|account_|product_|mail_message|mail_tracking)'
-                   AND c.relname <> ALL(%s)
+                   AND c.relname ~ '^(res_partner|school_|account_|product_)' AND c.relname <> ALL(%s)
                 """,
                 list(self.BOOKS),
             )
